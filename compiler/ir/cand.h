@@ -1,0 +1,44 @@
+/* cand.h - per layer: the kernel that computes it, the cuts it allows, its
+ * scratch and its cost. The planner sees sizes, costs and dependencies only;
+ * `kernel` and `word` are passed through to codegen. */
+#ifndef FLEXC_IR_CAND_H
+#define FLEXC_IR_CAND_H
+
+#include "base/cx.h"
+#include "ir/chunks.h"
+#include "ir/device.h"
+#include "ir/layer.h"
+
+struct cand {
+    uint32_t kernel;       /* enum flx_kernel_id */
+    const char *algorithm; /* for reports: "direct", "winograd4", ... */
+    const uint32_t *word;  /* the kernel's argument block */
+    uint32_t n_word;
+    uint64_t row_grid;      /* boxes are cut at multiples of this many rows */
+    bool rows_cut;          /* false: a box always has all rows */
+    bool panels_cut;        /* false: a box always has all panels */
+    uint64_t scratch_bytes; /* of one thread; x 64 */
+    uint64_t box_ns;        /* of any box, besides the next two */
+    uint64_t all_ns; /* of the whole layer in one box, arithmetic only: a box of
+                        some rows and panels takes its share, rounded up */
+};
+
+struct cands {
+    struct cand *cand; /* one per layer */
+    uint32_t n_layer;
+    uint32_t n_thread;
+};
+
+/* Time of a box of `rows` rows x `panels` panels x one K block, nanoseconds:
+ * box_ns + all_ns * rows * panels / (all rows * all panels * K blocks). */
+uint64_t cand_box_ns(const struct cand *c, const struct layer *l,
+                     const struct lattice *t, uint64_t rows, uint64_t panels);
+/* Time of one load of `stored` bytes of which compressed chunks decode to
+ * `decoded_zstd` bytes, nanoseconds. */
+uint64_t device_load_ns(const struct device *d, uint64_t stored,
+                        uint64_t decoded_zstd);
+
+NODISCARD bool cands_print(const struct cands *c, const struct layers *l,
+                           struct buf *out);
+
+#endif

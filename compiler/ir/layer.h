@@ -1,0 +1,319 @@
+/* layer.h - lowered layers: an ordered line of operators on buffers.
+ *
+ * After lowering nothing knows ONNX. A *buffer* is a tensor in memory: `rows`
+ * rows of `row_bytes`. A layer writes one operand and reads others; an operand
+ * is a strided view of a buffer, so that concat, split, slice, squeeze, most
+ * transposes and reshapes need no code: several layers may write disjoint
+ * parts of one buffer, and readers may see it under other shapes.
+ *
+ * The iteration space of a layer has dim[0..rank) in a canonical order whose
+ * first `row_dims` dimensions, multiplied, are the layer's rows. For
+ * CONV, DECONV, POOL, RESIZE, LRN the order is N, H, W, C (channels last) and
+ * row_dims is 2. A box of the layer is rows [r0, r1) x panels [p0, p1) x one
+ * K block. Layers are immutable once built. */
+#ifndef FLEXC_IR_LAYER_H
+#define FLEXC_IR_LAYER_H
+
+#include "base/cx.h"
+#include "base/span.h"
+#include "ir/tensor.h"
+
+struct buf;
+
+enum { LAYER_MAX_IN = 8, LAYER_MAX_WEIGHT = 8, EXPR_MAX_STEP = 24 };
+
+#define BUF_WEIGHTS UINT32_MAX    /* operand lives in the layer's own weights */
+#define BUF_NONE (UINT32_MAX - 1) /* operand absent */
+
+/* A tensor in memory, the unit of placement. Held in full it takes
+ * rows * row_bytes; in a rolling buffer some rows of it (row r at slot
+ * r % ring). A graph input is live from before layer 0 to its last reader, an
+ * output from its first writer to the next run. */
+struct buffer {
+    const char *name; /* for reports; the value that gave it */
+    uint64_t rows;    /* >= 1 */
+    uint64_t row_bytes;
+    bool is_input;
+    bool is_output;
+    bool whole;     /* some operand addresses it without rows: never rolls */
+    uint32_t first; /* first layer that writes it; 0 for inputs */
+    uint32_t last;  /* last layer that touches it; n_layer for outputs */
+};
+
+/* Which rows of an operand the output rows [r0, r1) need:
+ *   [floor(r0 * num / den) - lo, ceil(r1 * num / den) + hi)
+ * taken inside each image of out_rows output and in_rows operand rows, and
+ * clamped to the image; or `all` of them. lo and hi may be negative. */
+struct row_map {
+    bool all;
+    uint32_t num;
+    uint32_t den;
+    int32_t lo;
+    int32_t hi;
+    uint64_t out_rows; /* of one image */
+    uint64_t in_rows;
+};
+
+/* A strided view. Element (i0, i1, ...) of a `by_row` operand lies in buffer
+ * row row0 + r (r = the row number made of the row dimensions) at element
+ * col0 + sum over the other dimensions of i_k * stride[k]; the strides of the
+ * row dimensions are then implied. Any other operand (its map is `all`, its
+ * buffer `whole`) lies at element col0 + sum of all i_k * stride[k] from the
+ * buffer's start (row0 is 0). A broadcast dimension has stride 0. For
+ * buf == BUF_WEIGHTS, col0 counts elements from the start of weight
+ * `weight_ix` of the layer. */
+struct operand {
+    uint32_t buf;
+    uint32_t weight_ix;
+    enum dtype dtype;
+    bool by_row;
+    uint32_t rank; /* = the layer's, for elementwise kinds; see each kind */
+    uint64_t dim[TENSOR_MAX_RANK];
+    int64_t stride[TENSOR_MAX_RANK]; /* elements */
+    uint64_t row0;
+    uint64_t col0;
+    struct row_map map;
+};
+
+/* A constant of the layer, in the model's own byte order (little-endian), read
+ * by the pack functions: element (i0, ...) at sum i_k * stride[k] elements. */
+struct weight {
+    struct span data;
+    enum dtype dtype;
+    uint32_t rank;
+    uint64_t dim[TENSOR_MAX_RANK];
+    int64_t stride[TENSOR_MAX_RANK]; /* elements */
+};
+
+enum act {
+    ACT_NONE,
+    ACT_RELU,
+    ACT_CLIP,  /* min(max(x, a), b) */
+    ACT_LEAKY, /* x < 0 ? a * x : x */
+    ACT_PRELU, /* x < 0 ? slope[c] * x : x; slope is a weight */
+    ACT_SIGMOID,
+    ACT_TANH,
+    ACT_HARDSIGMOID, /* clip(a * x + b, 0, 1) */
+    ACT_HARDSWISH,   /* x * clip(x / 6 + 1/2, 0, 1) */
+    ACT_SILU,        /* x * sigmoid(x) */
+    ACT_COUNT
+};
+
+enum residual {
+    RES_NONE,
+    RES_BEFORE_ACT, /* act(acc + r) */
+    RES_AFTER_ACT   /* act(acc) + r */
+};
+
+struct epilogue {
+    enum residual residual; /* the residual operand is the last input */
+    enum act act;
+    float a;
+    float b;
+};
+
+enum layer_kind {
+    /* Convolution, also fully connected (H = W = 1) and matrix products with a
+     * constant right side ([rows, 1, K]); groups and depthwise.
+     * in[0]: N,H,W,C. weight[0]: O, KH, KW, C/group. weight[1]: bias [O] or
+     * rank 0 with empty data. weight[2]: PReLU slope [O]. p.conv. */
+    LAYER_CONV,
+    /* Transposed convolution. weight[0]: O, KH, KW, C/group. p.conv. */
+    LAYER_DECONV,
+    LAYER_POOL, /* in[0]: N,H,W,C. p.pool */
+    /* out = expr(in...), broadcasting; every operand has the layer's rank. */
+    LAYER_EWISE,
+    LAYER_SOFTMAX, /* over the last iteration dimension; p.softmax */
+    LAYER_LRN,     /* across C. p.lrn */
+    LAYER_RESIZE,  /* in[0]: N,H,W,C. p.resize */
+    /* out[i] = in[i] (any element type of equal size), or `fill` where the
+     * input index, shifted by p.copy.before, is outside the input (Pad). */
+    LAYER_COPY,
+    LAYER_CAST,   /* out[i] = (type)in[i] */
+    LAYER_GATHER, /* in[0] data, in[1] indices; p.gather */
+    LAYER_MATMUL, /* in[0] x in[1], both computed; p.matmul */
+    LAYER_REDUCE, /* p.reduce */
+    LAYER_KIND_COUNT
+};
+
+struct conv_param {
+    uint32_t group;
+    uint32_t kernel[2]; /* H, W */
+    uint32_t stride[2];
+    uint32_t dilation[2];
+    int32_t pad_begin[2]; /* top, left */
+};
+
+enum pool_kind { POOL_MAX, POOL_AVG };
+struct pool_param {
+    enum pool_kind kind;
+    bool count_include_pad;
+    uint32_t kernel[2];
+    uint32_t stride[2];
+    uint32_t dilation[2];
+    int32_t pad_begin[2];
+    int32_t pad_end[2]; /* limits what count_include_pad counts */
+};
+
+/* A postfix program over the operands; the result is what is left. */
+enum expr_op {
+    EXPR_IN,  /* push operand ix */
+    EXPR_IMM, /* push imm */
+    EXPR_ADD,
+    EXPR_SUB,
+    EXPR_MUL,
+    EXPR_DIV,
+    EXPR_POW,
+    EXPR_MIN,
+    EXPR_MAX,
+    EXPR_NEG,
+    EXPR_ABS,
+    EXPR_EXP,
+    EXPR_LOG,
+    EXPR_SQRT,
+    EXPR_RECIP,
+    EXPR_FLOOR,
+    EXPR_CEIL,
+    EXPR_ERF,
+    EXPR_RELU,
+    EXPR_SIGMOID,
+    EXPR_TANH,
+    EXPR_PRELU, /* a, slope -> a < 0 ? slope * a : a */
+    EXPR_OP_COUNT
+};
+struct expr_step {
+    enum expr_op op;
+    uint32_t ix; /* EXPR_IN */
+    float imm;   /* EXPR_IMM */
+};
+struct ewise_param {
+    uint32_t n_step;
+    struct expr_step step[EXPR_MAX_STEP];
+};
+
+struct softmax_param {
+    bool log; /* LogSoftmax */
+};
+
+struct lrn_param {
+    uint32_t size;
+    float alpha;
+    float beta;
+    float bias;
+};
+
+enum resize_mode { RESIZE_NEAREST, RESIZE_LINEAR };
+enum resize_coord {
+    COORD_HALF_PIXEL,
+    COORD_PYTORCH_HALF_PIXEL,
+    COORD_ALIGN_CORNERS,
+    COORD_ASYMMETRIC,
+};
+enum resize_nearest {
+    NEAREST_ROUND_PREFER_FLOOR,
+    NEAREST_ROUND_PREFER_CEIL,
+    NEAREST_FLOOR,
+    NEAREST_CEIL
+};
+struct resize_param {
+    enum resize_mode mode;
+    enum resize_coord coord;
+    enum resize_nearest nearest;
+    float scale[2]; /* H, W: output / input, as ONNX defines it */
+};
+
+struct copy_param {
+    bool pads; /* some before[k] != 0 or the operand is smaller than out */
+    int64_t before[TENSOR_MAX_RANK]; /* in index = out index - before */
+    uint64_t fill;                   /* bits of one element */
+};
+
+struct gather_param {
+    uint32_t axis; /* out = data[.., index[...], ..] */
+    uint32_t index_rank;
+    uint64_t axis_len;
+};
+
+struct matmul_param {
+    uint64_t m;
+    uint64_t n;
+    uint64_t k;
+};
+
+enum reduce_op { REDUCE_MEAN, REDUCE_SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_L2 };
+struct reduce_param {
+    enum reduce_op op;
+    /* in[0] has the iteration dimensions first, then the reduced ones. */
+    uint32_t n_reduced;
+};
+
+struct layer {
+    const char *name; /* the ONNX node this layer mainly is */
+    const char *op;   /* its ONNX operator, for messages */
+    enum layer_kind kind;
+    uint32_t rank;
+    uint32_t row_dims; /* the first row_dims dimensions are rows */
+    uint64_t dim[TENSOR_MAX_RANK];
+    uint64_t rows; /* product of the row dimensions */
+    struct operand out;
+    uint32_t n_in;
+    struct operand in[LAYER_MAX_IN];
+    uint32_t n_weight;
+    struct weight weight[LAYER_MAX_WEIGHT];
+    struct epilogue epi; /* CONV, DECONV, POOL, EWISE */
+    uint64_t macs;       /* multiply-adds, for reports */
+    union {
+        struct conv_param conv;
+        struct pool_param pool;
+        struct ewise_param ewise;
+        struct softmax_param softmax;
+        struct lrn_param lrn;
+        struct resize_param resize;
+        struct copy_param copy;
+        struct gather_param gather;
+        struct matmul_param matmul;
+        struct reduce_param reduce;
+    } p;
+};
+
+/* A graph input or output as the caller sees it: plain ONNX order, dense,
+ * from the start of its buffer. */
+struct layer_io {
+    const char *name;
+    enum dtype dtype;
+    struct shape shape;
+    uint32_t buf;
+};
+
+struct layers {
+    const char *name;
+    struct buffer *buf;
+    uint32_t n_buf;
+    struct layer *layer;
+    uint32_t n_layer;
+    struct layer_io *input;
+    uint32_t n_input;
+    struct layer_io *output;
+    uint32_t n_output;
+    uint64_t weight_bytes; /* of all constants the layers read */
+};
+
+/* Rows [*a, *b) of the operand that output rows [r0, r1) need (r0 < r1), in
+ * operand rows (add operand.row0 for buffer rows). The one place that
+ * evaluates a row map. */
+void row_map_need(const struct row_map *m, uint64_t r0, uint64_t r1,
+                  uint64_t *a, uint64_t *b);
+
+/* Checks: every index in range; every operand inside its buffer; rows and
+ * lifetimes as the definitions above say; parts written into one buffer
+ * disjoint; layers in an order in which every reader follows its writers. */
+NODISCARD bool layers_check(const struct layers *l, struct cx *cx);
+
+/* Sets first, last and whole of every buffer, and weight_bytes. */
+void layers_finish(struct layers *l);
+
+/* The .layers text: everything but the constants' bytes, of which it gives
+ * the count. Equal layers give equal text. */
+NODISCARD bool layers_print(const struct layers *l, struct buf *out);
+
+#endif

@@ -1,0 +1,47 @@
+/* options.h - what the user asked for, parsed: read-only for every stage. */
+#ifndef FLEXC_IR_OPTIONS_H
+#define FLEXC_IR_OPTIONS_H
+
+#include "ir/device.h"
+#include "ir/target.h"
+#include "ir/tensor.h"
+
+enum numerics { NUMERICS_FAST, NUMERICS_DIRECT };
+enum compress { COMPRESS_AUTO, COMPRESS_NONE, COMPRESS_ZSTD };
+
+/* --shape NAME=1x3x224x224 */
+struct shape_pin {
+    const char *name;
+    struct shape shape;
+};
+
+/* --const NAME=VALUE: a scalar or all elements of the input */
+struct const_pin {
+    const char *name;
+    double value;
+};
+
+/* One entry of --budgets. */
+enum budget_kind { BUDGET_BYTES, BUDGET_MIN, BUDGET_MAX };
+struct budget {
+    enum budget_kind kind;
+    uint64_t bytes;
+    const char *text; /* as given */
+};
+
+struct options {
+    const struct target *target;
+    const struct device *device;
+    enum numerics numerics;
+    enum compress compress;
+    uint32_t n_thread;
+    uint64_t max_step_us; /* 0: no limit */
+    const struct shape_pin *shape;
+    uint32_t n_shape;
+    const struct const_pin *pin;
+    uint32_t n_pin;
+    const struct budget *budget;
+    uint32_t n_budget;
+};
+
+#endif

@@ -1,0 +1,74 @@
+#include "ir/target.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum { KI = 1024 };
+
+/* Chunk limits and read alignment belong to the class; flags are what the
+ * emitted Makefile passes to the C compiler besides the common ones. */
+static const struct target targets[] = {
+    {"x86-64", CLASS_HOSTED, "-march=x86-64", "generic-x86-64", 1024 * KI,
+     4096},
+    {"x86-64-v3", CLASS_HOSTED, "-march=x86-64-v3", "generic-x86-64-v3",
+     1024 * KI, 4096},
+    {"x86-64-v4", CLASS_HOSTED, "-march=x86-64-v4", "generic-x86-64-v4",
+     1024 * KI, 4096},
+    {"aarch64", CLASS_HOSTED, "-march=armv8-a", "generic-aarch64", 1024 * KI,
+     4096},
+    {"armv7", CLASS_HOSTED, "-march=armv7-a+neon-vfpv4", "generic-armv7",
+     1024 * KI, 4096},
+    {"cortex-m4", CLASS_MCU,
+     "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16",
+     "generic-cortex-m4", 16 * KI, 64},
+    {"cortex-m7", CLASS_MCU,
+     "-mcpu=cortex-m7 -mthumb -mfloat-abi=hard -mfpu=fpv5-d16",
+     "generic-cortex-m7", 16 * KI, 64},
+    {"cortex-m55", CLASS_MCU, "-mcpu=cortex-m55 -mthumb -mfloat-abi=hard",
+     "generic-cortex-m55", 16 * KI, 64},
+    {"rv32", CLASS_MCU, "-march=rv32imafc -mabi=ilp32f", "generic-rv32",
+     16 * KI, 64},
+    {"rv64", CLASS_HOSTED, "-march=rv64gc -mabi=lp64d", "generic-rv64",
+     1024 * KI, 4096},
+    {"rv64v", CLASS_HOSTED, "-march=rv64gcv -mabi=lp64d", "generic-rv64v",
+     1024 * KI, 4096},
+    {"generic", CLASS_HOSTED, "", "generic", 1024 * KI, 4096},
+};
+
+/* The named target that this program's host is; the build passes no -march, so
+ * hosts of the common levels are told apart at run time by the compiler's own
+ * builtin. */
+static const char *host_name(void)
+{
+#if defined __x86_64__
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+               ? "x86-64-v3"
+               : "x86-64";
+#elif defined __aarch64__
+    return "aarch64";
+#elif defined __arm__
+    return "armv7";
+#elif defined __riscv && __riscv_xlen == 64
+    return "rv64";
+#else
+    return "generic";
+#endif
+}
+
+const struct target *target_at(uint32_t i)
+{
+    return i < sizeof targets / sizeof targets[0] ? &targets[i] : NULL;
+}
+
+const struct target *target_find(const char *name)
+{
+    if (strcmp(name, "host") == 0) {
+        name = host_name();
+    }
+    for (uint32_t i = 0; target_at(i); i++) {
+        if (strcmp(targets[i].name, name) == 0) {
+            return &targets[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,25 @@
+/* target.h - the target classes: what fixes the lattice of chunks. One table
+ * (target.c) lists the targets of --target with their class and C flags. */
+#ifndef FLEXC_IR_TARGET_H
+#define FLEXC_IR_TARGET_H
+
+#include <stdint.h>
+
+enum target_class { CLASS_HOSTED, CLASS_MCU };
+
+struct target {
+    const char *name; /* "x86-64-v3", "cortex-m4", ... */
+    enum target_class cls;
+    const char *cflags;   /* for the emitted Makefile */
+    const char *device;   /* shipped generic profile */
+    uint32_t chunk_limit; /* bytes: 16 KiB on microcontrollers, 1 MiB hosted */
+    uint32_t align; /* of chunks in the blob file and loads: 4096 hosted, 64 */
+};
+
+/* NULL when there is none of that name. "host" gives the target of the machine
+ * this program was compiled for. */
+const struct target *target_find(const char *name);
+/* i = 0, 1, ...; NULL at the end. */
+const struct target *target_at(uint32_t i);
+
+#endif

@@ -1,0 +1,93 @@
+/* flexrt.h - runs a compiled model inside one caller-supplied arena.
+ *
+ * Freestanding C11; allocates nothing. One thread at a time calls flx_run,
+ * flx_step and flx_settle of one runtime; flx_switch_plan may be called from
+ * any thread or interrupt. Every byte of RAM of the inference lies in the
+ * arena: the runtime's own state at its bottom, then resident weights, then
+ * tensors, rolling buffers, scratch and weights in flight. */
+#ifndef FLEXRT_FLEXRT_H
+#define FLEXRT_FLEXRT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flexrt/flx_format.h"
+#include "flexrt/flx_port.h"
+
+struct flx; /* lies in the arena */
+
+/* Opens `model` on `arena` (aligned to model->align) with plan plan_id. Checks
+ * the tables, every plan and the blob's header; with port->map also the
+ * checksum of every chunk, once.
+ *
+ *   model  generated tables; must outlive the runtime
+ *   port   copied; what it points to must outlive the runtime
+ *   arena  arena_bytes bytes, the caller's; >= flx_arena_bytes(model, plan_id).
+ *          Larger plans become available when it is large enough for them
+ *   out    the runtime, inside the arena
+ *
+ * FLX_E_MODEL, FLX_E_PLAN, FLX_E_ARENA, FLX_E_BLOB, FLX_E_STORAGE,
+ * FLX_E_CHECKSUM, FLX_E_ARG: nothing is open, the arena's content is undefined.
+ */
+enum flx_err flx_open(const struct flx_model *model,
+                      const struct flx_port *port, void *arena,
+                      uint32_t arena_bytes, uint32_t plan_id, struct flx **out);
+
+/* Bytes of arena that plan plan_id needs (its peak); 0 if there is none. */
+uint32_t flx_arena_bytes(const struct flx_model *model, uint32_t plan_id);
+
+/* Where to write input ix before flx_run / where output ix lies after it.
+ * Valid until a switch takes effect (then ask again) and, for an output, until
+ * the next run starts. NULL for an ix out of range. */
+void *flx_input(struct flx *rt, uint32_t ix);
+const void *flx_output(const struct flx *rt, uint32_t ix);
+
+/* Runs one whole inference. On an error the inference is abandoned, no load is
+ * in flight, residents stay, and the next flx_run starts afresh from inputs
+ * that must be written again. */
+enum flx_err flx_run(struct flx *rt);
+
+/* Runs one compute instruction of the current inference (begins one when none
+ * is under way). FLX_PENDING: more to do; FLX_OK: the inference is complete. */
+enum flx_err flx_step(struct flx *rt);
+
+/* Asks for plan_id; the runtime moves to it at the next boundary that the
+ * running plan and plan_id have in common, or at the end of the inference. The
+ * last request wins.
+ *
+ * FLX_E_PLAN   no such plan, or larger than the arena; rt unchanged
+ *
+ * Any thread or interrupt; one atomic store, no wait. */
+enum flx_err flx_switch_plan(struct flx *rt, uint32_t plan_id);
+
+/* Executes a pending switch now, between inferences. FLX_E_STATE inside one;
+ * FLX_E_REFUSED when the port refused to grow: the old plan stays, the request
+ * is dropped. */
+enum flx_err flx_settle(struct flx *rt);
+
+struct flx_info {
+    uint32_t plan_id;
+    uint32_t arena_bytes; /* in use: the current plan's peak */
+    uint32_t step;        /* boxes executed in this inference */
+    uint32_t n_step;      /* of the whole inference under the current plan */
+    uint64_t bytes_read;  /* from storage since flx_open */
+    uint64_t n_read;   /* loads executed since flx_open, without skipped ones */
+    uint32_t n_switch; /* switches that took effect */
+    uint32_t switch_us;       /* of the last one: request seen to done */
+    uint32_t released_bytes;  /* by the last switch; 0 when it grew */
+    enum flx_err last_switch; /* FLX_OK, or why the last request was dropped */
+    uint16_t layer;           /* of the last executed box, for traces */
+    uint16_t inside;          /* 1 while an inference is under way */
+};
+void flx_query(const struct flx *rt, struct flx_info *info);
+
+/* Waits for loads in flight; the arena is the caller's again. */
+void flx_close(struct flx *rt);
+
+/* Called by flx_step around each box and by flx_load_run around each load when
+ * set; for traces and tests. `kind` 0 box, 1 load; ix layer or first chunk. */
+typedef void (*flx_trace_fn)(void *ctx, int kind, int end, uint32_t ix,
+                             const struct flx_call *call);
+void flx_set_trace(struct flx *rt, flx_trace_fn fn, void *ctx);
+
+#endif

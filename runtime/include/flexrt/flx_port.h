@@ -1,0 +1,76 @@
+/* flx_port.h - what a port supplies: storage, a loader, threads, time, and the
+ * top of the arena. All members but storage may be NULL. */
+#ifndef FLEXRT_FLX_PORT_H
+#define FLEXRT_FLX_PORT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum flx_err {
+    FLX_OK = 0,
+    FLX_PENDING = 1, /* finish_read: not yet; flx_step: more to do */
+    FLX_E_ARG = -1,  /* a bad argument; nothing changed */
+    FLX_E_MODEL =
+        -2, /* generated tables are inconsistent or of another version */
+    FLX_E_PLAN = -3,     /* no such plan, or one that does not fit the arena */
+    FLX_E_ARENA = -4,    /* arena too small or misaligned */
+    FLX_E_BLOB = -5,     /* not a blob, or the blob of another model */
+    FLX_E_STORAGE = -6,  /* a read failed or came short */
+    FLX_E_CHECKSUM = -7, /* stored bytes do not match their checksum */
+    FLX_E_DECODE = -8,   /* a chunk does not decode, or no codec is linked */
+    FLX_E_STATE = -9,    /* the call is not allowed now */
+    FLX_E_REFUSED = -10, /* the port refused to grow the arena */
+    FLX_E_THREADS = -11  /* more threads than the plan is for */
+};
+
+/* One request of the load stream, filled by the core. The port only passes it
+ * to flx_load_run and leaves its fields alone. */
+struct flx_load;
+
+/* Runs one load: read, verify, decode; then publishes its completion (a
+ * release store) in the load itself. Any one thread at a time; loads must be
+ * run in the order in which they were submitted. */
+void flx_load_run(struct flx_load *load);
+
+struct flx_port {
+    void *ctx;
+
+    /* Storage, one of two. `map`: the whole blob is addressable at this
+     * address, for the life of the runtime (mapped flash, RAM). Otherwise
+     * start_read begins to read [off, off + len) of the blob to dst and
+     * finish_read completes it: FLX_OK, an error, or FLX_PENDING if `wait` is
+     * 0 and it is still on its way. One read at a time. A synchronous store
+     * reads in start_read and returns the result in finish_read. */
+    const uint8_t *map;
+    enum flx_err (*start_read)(void *ctx, uint32_t off, void *dst,
+                               uint32_t len);
+    enum flx_err (*finish_read)(void *ctx, int wait);
+
+    /* Loader thread: queue `load` for flx_load_run, in order; never blocks for
+     * long (the core bounds what is in flight). NULL: the core runs loads
+     * itself when they are needed. `wait_load` returns when *done != 0 (may
+     * return early); NULL: the core spins. */
+    void (*submit)(void *ctx, struct flx_load *load);
+    void (*wait_load)(void *ctx, const _Atomic uint32_t *done);
+
+    /* Calls fn(arg, part, n) for part = 0 .. n - 1, on up to n_thread threads,
+     * and returns when all have. NULL: one thread. */
+    uint32_t n_thread;
+    void (*parallel)(void *ctx,
+                     void (*fn)(void *arg, uint32_t part, uint32_t n),
+                     void *arg, uint32_t n);
+
+    /* Decoder of FLX_CODEC_ZSTD chunks; NULL when none is linked. Decodes src
+     * to exactly dst_len bytes with `work` (codec's share of decode_bytes). */
+    enum flx_err (*decode)(void *dst, uint32_t dst_len, const void *src,
+                           uint32_t src_len, void *work, uint32_t work_len);
+
+    uint64_t (*now_us)(void *ctx); /* any epoch; NULL: times read 0 */
+
+    /* The arena's top. release: bytes from `from` to the arena's end are not
+     * used any more. acquire: they are wanted back up to `to`; 0 refuses. */
+    void (*release)(void *ctx, void *from, uint32_t bytes);
+    int (*acquire)(void *ctx, void *from, uint32_t bytes);
+};
+
+#endif
