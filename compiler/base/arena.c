@@ -274,24 +274,25 @@ void arena_rewind(struct arena *a, struct arena_mark mark)
     }
 }
 
-bool arena_grow(struct arena *a, void *array_ptr, uint64_t size_bytes,
-                const uint32_t *n, uint32_t *cap)
+void *arena_append(struct arena *a, void *array_ptr, uint64_t size_bytes,
+                   uint32_t *n, uint32_t *cap)
 {
     /* The caller's pointer has a type we do not know; its bytes are copied so
      * that it is never accessed as a void pointer. */
     uint8_t *array;
     memcpy(&array, array_ptr, sizeof array);
     if (*n == *cap) {
-        const uint64_t more = size_max(8, 2 * (uint64_t)*cap);
-        const uint32_t new_cap = (uint32_t)size_min(more, UINT32_MAX);
+        const uint64_t wish = size_max(8, 2 * (uint64_t)*cap);
+        const uint32_t new_cap = (uint32_t)size_min(wish, UINT32_MAX);
         if (new_cap == *cap) {
-            return diag_error(
-                a->diag, E_MEMORY, at_none(),
-                "a list has no room for more than %" PRIu32 " entries", *cap);
+            diag_error(a->diag, E_MEMORY, at_none(),
+                       "a list has no room for more than %" PRIu32 " entries",
+                       *cap);
+            return NULL;
         }
         uint8_t *grown = arena_alloc_array(a, new_cap, size_bytes, 16);
         if (!grown) {
-            return false;
+            return NULL;
         }
         if (*n > 0) {
             memcpy(grown, array, (size_t)(*n * size_bytes));
@@ -300,8 +301,10 @@ bool arena_grow(struct arena *a, void *array_ptr, uint64_t size_bytes,
         *cap = new_cap;
         array = grown;
     }
-    memset(array + *n * size_bytes, 0, (size_t)size_bytes);
-    return true;
+    uint8_t *element = array + *n * size_bytes;
+    memset(element, 0, (size_t)size_bytes);
+    (*n)++;
+    return element;
 }
 
 static struct arena_heap *heap_of(void *ptr)

@@ -85,23 +85,21 @@ NODISCARD char *arena_printf(struct arena *a, const char *fmt, ...)
 NODISCARD struct arena_mark arena_mark(const struct arena *a);
 void arena_rewind(struct arena *a, struct arena_mark mark);
 
-/* Makes room for one more element in a growing array and zeroes it; the work
- * of arena_push. The array doubles; what it outgrows stays in the arena.
+/* Appends a zeroed element to a growing array; use it through arena_push. The
+ * array doubles; what it outgrows stays in the arena.
  *
  *   array_ptr   address of the array's pointer (T **), NULL at first
- *   n, cap      elements in use and in store; n is not changed
+ *   n, cap      elements in use and in store, 0 at first
  *
- * false   E_MEMORY reported; array, n and cap unchanged */
-NODISCARD bool arena_grow(struct arena *a, void *array_ptr, uint64_t size_bytes,
-                          const uint32_t *n, uint32_t *cap);
+ * The element's address, valid until the next append; or NULL (E_MEMORY
+ * reported; array, n and cap unchanged). */
+NODISCARD void *arena_append(struct arena *a, void *array_ptr,
+                             uint64_t size_bytes, uint32_t *n, uint32_t *cap);
 
-/* Appends a zeroed element to `T *array; uint32_t n, cap;` and evaluates to
- * its address, or to NULL (already reported, nothing changed):
+/* For `struct node *node; uint32_t n, cap;`, as in
  *   struct node *node = arena_push(a, g->node, &g->n_nodes, &g->cap_nodes); */
 #define arena_push(arena, array, n, cap)                                       \
-    (arena_grow((arena), &(array), sizeof *(array), (n), (cap))                \
-         ? &(array)[(*(n))++]                                                  \
-         : NULL)
+    arena_append((arena), &(array), sizeof *(array), (n), (cap))
 
 /* A block that can be resized and released on its own, for growing bytes: it
  * counts against the arena's cap and goes with arena_free at the latest.
