@@ -1,0 +1,101 @@
+# lib.sh - sourced by the other scripts: installing what is missing, by Debian
+# package name. Nothing else in the tree calls a package manager.
+# shellcheck shell=sh
+
+# What a build needs, and what the tests add.
+flexc_build_packages="gcc clang cmake ninja-build make pkg-config \
+protobuf-c-compiler libprotobuf-c-dev protobuf-compiler libonnx-dev \
+libzstd-dev libcjson-dev libstb-dev"
+flexc_test_packages="libcmocka-dev"
+# Tests that lack these skip, visibly.
+flexc_optional_packages="gcc-arm-none-eabi libnewlib-arm-none-eabi \
+qemu-system-arm qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+die() {
+    say "$*"
+    exit 1
+}
+
+# Those of the given packages that are not installed.
+flexc_missing() {
+    for package in "$@"; do
+        # Architecture-qualified and virtual packages are installed under
+        # names of their own, which dpkg-query knows.
+        status=$(dpkg-query -W -f '${db:Status-Status}\n' "$package" \
+            2>/dev/null || true)
+        case $status in
+        *installed*) ;;
+        *) printf '%s ' "$package" ;;
+        esac
+    done
+}
+
+# flexc_apt PACKAGE...: as root or through sudo; false when it cannot.
+flexc_apt() {
+    sudo=
+    if [ "$(id -u)" -ne 0 ]; then
+        # A password can be asked for on a terminal only.
+        if ! command -v sudo >/dev/null || { ! [ -t 0 ] &&
+            ! sudo -n true 2>/dev/null; }; then
+            return 1
+        fi
+        sudo=sudo
+    fi
+    say "installing: $*"
+    # shellcheck disable=SC2086
+    {
+        $sudo apt-get update -q >&2 || true # an old list may still do
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
+            --no-install-recommends "$@" >&2
+    }
+}
+
+# flexc_need PACKAGE...: installs what is missing, or ends with its names.
+flexc_need() {
+    if ! command -v dpkg-query >/dev/null; then
+        say "no dpkg here; needed are: $*"
+        return 0
+    fi
+    missing=$(flexc_missing "$@")
+    if [ -z "$missing" ]; then
+        return 0
+    fi
+    # shellcheck disable=SC2086
+    flexc_apt $missing || die "these packages are missing and could not be \
+installed; run as root: apt-get install $missing"
+}
+
+# flexc_want PACKAGE...: the same, but lacking them is only told.
+flexc_want() {
+    if ! command -v dpkg-query >/dev/null; then
+        return 0
+    fi
+    missing=$(flexc_missing "$@")
+    if [ -n "$missing" ]; then
+        # shellcheck disable=SC2086
+        flexc_apt $missing || say "not installed, some tests will be skipped: \
+$missing"
+    fi
+}
+
+# The runtime of clang's sanitizers is a package of its own, which carries
+# clang's version in its name where it exists.
+flexc_need_sanitizers() {
+    probe=$(mktemp -d)
+    echo 'int main(void) { return 0; }' >"$probe/probe.c"
+    if ! clang -fsanitize=address,undefined -o "$probe/probe" \
+        "$probe/probe.c" 2>/dev/null; then
+        version=$(clang -dumpversion)
+        flexc_need "libclang-rt-${version%%.*}-dev"
+    fi
+    rm -rf "$probe"
+}
+
+# Processors to use for a build.
+flexc_jobs() {
+    nproc 2>/dev/null || echo 2
+}
