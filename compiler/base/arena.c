@@ -115,7 +115,10 @@ void arena_free(struct arena *a)
         pop_block(a);
     }
     while (a->heap) {
-        arena_heap_free(a, a->heap->data);
+        struct arena_heap *block = a->heap;
+        a->heap = block->older;
+        a->held_bytes -= sizeof *block + block->size_bytes;
+        free(block);
     }
     assert(a->held_bytes == 0);
 }
@@ -249,7 +252,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
     char *dst = arena_alloc(a, (uint64_t)len + 1, 1);
     if (dst) {
         va_start(args, fmt);
-        vsnprintf(dst, (size_t)len + 1, fmt, args);
+        (void)vsnprintf(dst, (size_t)len + 1, fmt, args);
         va_end(args);
     }
     return dst;

@@ -151,7 +151,7 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list args)
     assert(len >= 0);
     uint8_t *dst = buf_extend(b, (uint64_t)len);
     if (dst) {
-        vsnprintf((char *)dst, (size_t)len + 1, fmt, again);
+        (void)vsnprintf((char *)dst, (size_t)len + 1, fmt, again);
     }
     va_end(again);
 }

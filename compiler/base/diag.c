@@ -63,7 +63,7 @@ static void line_text(struct line *l, const char *text)
 static void line_u64(struct line *l, uint64_t value)
 {
     char text[24];
-    snprintf(text, sizeof text, "%" PRIu64, value);
+    (void)snprintf(text, sizeof text, "%" PRIu64, value);
     line_raw(l, text);
 }
 
@@ -224,7 +224,7 @@ void diag_warn(struct diag *d, struct diag_at at, const char *fmt, ...)
     char text[DIAG_TEXT_CAP];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     d->n_warnings++;
 

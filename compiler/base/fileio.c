@@ -59,7 +59,8 @@ bool file_map(const char *path, struct diag *diag, struct file_map *out)
 void file_unmap(struct file_map *map)
 {
     if (map->bytes.data) {
-        munmap((void *)(uintptr_t)map->bytes.data, (size_t)map->bytes.len);
+        /* The cast drops const: munmap's parameter is the one mmap gave. */
+        munmap((void *)map->bytes.data, (size_t)map->bytes.len);
     }
     map->bytes = (struct span){NULL, 0};
 }

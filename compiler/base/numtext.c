@@ -96,7 +96,7 @@ static const struct unit k_units[] = {
 /* Reads the unit at *text and moves it behind; 1 without one. */
 static uint64_t take_unit(const char **text)
 {
-    const char letter = **text == 'k' ? 'K' : **text;
+    const int letter = **text == 'k' ? 'K' : **text;
     for (size_t i = 0; i < ARRAY_LEN(k_units); i++) {
         if (letter == k_units[i].letter) {
             const bool is_iec = (*text)[1] == 'i';
@@ -148,7 +148,7 @@ bool parse_size(const char *text, uint64_t *out_bytes)
 
 void size_text(char dst[SIZE_TEXT_CAP], uint64_t bytes)
 {
-    snprintf(dst, SIZE_TEXT_CAP, "%" PRIu64, bytes);
+    (void)snprintf(dst, SIZE_TEXT_CAP, "%" PRIu64, bytes);
     if (bytes == 0) {
         return;
     }
@@ -156,15 +156,15 @@ void size_text(char dst[SIZE_TEXT_CAP], uint64_t bytes)
         const struct unit *const unit = &k_units[i];
         char text[SIZE_TEXT_CAP];
         if (bytes % unit->si == 0) {
-            snprintf(text, sizeof text, "%" PRIu64 "%c", bytes / unit->si,
-                     unit->letter);
+            (void)snprintf(text, sizeof text, "%" PRIu64 "%c", bytes / unit->si,
+                           unit->letter);
             if (strlen(text) < strlen(dst)) {
                 memcpy(dst, text, sizeof text);
             }
         }
         if (bytes % unit->iec == 0) {
-            snprintf(text, sizeof text, "%" PRIu64 "%ci", bytes / unit->iec,
-                     unit->letter);
+            (void)snprintf(text, sizeof text, "%" PRIu64 "%ci",
+                           bytes / unit->iec, unit->letter);
             if (strlen(text) < strlen(dst)) {
                 memcpy(dst, text, sizeof text);
             }

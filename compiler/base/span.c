@@ -25,7 +25,8 @@ bool span_sub(struct span s, uint64_t off, uint64_t len, struct span *out)
     if (off > s.len || len > s.len - off) {
         return false;
     }
-    *out = (struct span){s.data ? s.data + off : NULL, len};
+    /* NULL + 0 is not defined. */
+    *out = (struct span){off > 0 ? s.data + off : s.data, len};
     return true;
 }
 

@@ -77,8 +77,8 @@ const char *fixture_temp_path(struct fixture *f, const char *name)
 {
     if (!f->temp_dir[0]) {
         const char *const base = getenv("TMPDIR");
-        snprintf(f->temp_dir, sizeof f->temp_dir, "%s/flexc-test-XXXXXX",
-                 base ? base : "/tmp");
+        (void)snprintf(f->temp_dir, sizeof f->temp_dir, "%s/flexc-test-XXXXXX",
+                       base ? base : "/tmp");
         assert_non_null(mkdtemp(f->temp_dir));
     }
     const char *const path = path_join(&f->keep, f->temp_dir, name);
