@@ -2,6 +2,7 @@
 #ifndef FLEXC_BASE_SHA256_H
 #define FLEXC_BASE_SHA256_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { SHA256_BYTES = 32, SHA256_HEX_CAP = 65 };
@@ -10,6 +11,9 @@ struct sha256 {
     uint32_t state[8];
     uint64_t len; /* bytes so far */
     uint8_t block[64];
+    /* Set by sha256_init where the processor has no instructions for it; the
+     * digest is the same, at about 0.25 instead of 1.5 bytes per nanosecond. */
+    bool is_plain;
 };
 
 void sha256_init(struct sha256 *s);
