@@ -11,12 +11,12 @@
 
 enum { HEADS = 12, HEAD_SIZE = 64, MLP_RATIO = 4, CONTEXT = 1024 };
 
-static const float norm_epsilon = 1e-5F;
+static const float k_epsilon = 1e-5F;
 /* Standard deviation of what half a block adds to the residual stream, against
  * that of the embedding. */
-static const double branch_gain = 0.5;
+static const double k_branch_gain = 0.5;
 /* E gelu(x)^2 for x normal with variance 1. */
-static const double power_gelu = 0.43;
+static const double k_power_gelu = 0.43;
 
 /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), in the eight nodes that
  * exporters write. */
@@ -41,7 +41,7 @@ static struct zoo_act gelu_tanh(struct zoo_net *z, struct zoo_act x,
     y = zoo_op(z, "Tanh", onnx_name(m, "%s.tanh", name), y, NULL);
     y = zoo_op(z, "Add", onnx_name(m, "%s.add1", name), y, one);
     x.name = zoo_op(z, "Mul", name, halved, y);
-    x.power *= power_gelu;
+    x.power *= k_power_gelu;
     return x;
 }
 
@@ -58,10 +58,10 @@ static struct zoo_act block(struct zoo_net *z, struct zoo_act x,
         .mask = mask,
         .gain = gain};
     struct zoo_act y =
-        zoo_layernorm(z, x, onnx_name(m, "%s.ln_1", name), norm_epsilon);
+        zoo_layernorm(z, x, onnx_name(m, "%s.ln_1", name), k_epsilon);
     y = zoo_attention(z, y, onnx_name(m, "%s.attn", name), &attention);
     x = zoo_add(z, y, x, onnx_name(m, "%s.add_1", name));
-    y = zoo_layernorm(z, x, onnx_name(m, "%s.ln_2", name), norm_epsilon);
+    y = zoo_layernorm(z, x, onnx_name(m, "%s.ln_2", name), k_epsilon);
     y = zoo_linear(z, y, onnx_name(m, "%s.mlp.c_fc", name),
                    MLP_RATIO * x.channels, 1.0);
     y = gelu_tanh(z, y, onnx_name(m, "%s.mlp.act", name));
@@ -102,9 +102,9 @@ void zoo_build_gpt2(struct zoo_net *z)
                         .power = 1.25 * std * std};
     for (uint32_t i = 0; i < z->opts->blocks[0]; i++) {
         x = block(z, x, onnx_name(m, "h.%u", (unsigned)i), heads, mask,
-                  branch_gain * std);
+                  k_branch_gain * std);
     }
-    x = zoo_layernorm(z, x, "ln_f", norm_epsilon);
+    x = zoo_layernorm(z, x, "ln_f", k_epsilon);
     const char *unembed = onnx_node(
         m, &(struct onnx_node){
                .op = "Transpose",

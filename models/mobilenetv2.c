@@ -14,7 +14,7 @@ static const struct {
     uint32_t channels;
     uint32_t repeats;
     uint32_t stride;
-} rows[] = {
+} k_rows[] = {
     {1, 16, 1, 1}, {6, 24, 2, 2},  {6, 32, 3, 2},  {6, 64, 4, 2},
     {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1},
 };
@@ -82,11 +82,12 @@ void zoo_build_mobilenetv2(struct zoo_net *z)
     unsigned module = 0;
     struct zoo_act x = zoo_image(z);
     x = conv_bn_relu6(z, x, onnx_name(m, "features.%u", module++), &stem);
-    for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
-        for (uint32_t i = 0; i < rows[r].repeats; i++) {
+    for (size_t r = 0; r < ARRAY_LEN(k_rows); r++) {
+        for (uint32_t i = 0; i < k_rows[r].repeats; i++) {
             x = inverted_residual(z, x, onnx_name(m, "features.%u", module++),
-                                  zoo_scaled(z, rows[r].channels),
-                                  i == 0 ? rows[r].stride : 1, rows[r].expand);
+                                  zoo_scaled(z, k_rows[r].channels),
+                                  i == 0 ? k_rows[r].stride : 1,
+                                  k_rows[r].expand);
         }
     }
     /* Section 4: multipliers below one spare the last convolution. */

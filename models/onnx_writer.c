@@ -48,7 +48,7 @@ struct onnx_model {
 static const struct {
     int32_t onnx_id;
     uint64_t bytes;
-} elem_table[] = {
+} k_elem[] = {
     [ONNX_F32] = {ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 4},
     [ONNX_I64] = {ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 8},
     [ONNX_BOOL] = {ONNX__TENSOR_PROTO__DATA_TYPE__BOOL, 1},
@@ -56,7 +56,7 @@ static const struct {
 
 uint64_t onnx_elem_bytes(enum onnx_elem elem)
 {
-    return elem_table[elem].bytes;
+    return k_elem[elem].bytes;
 }
 
 uint64_t onnx_type_count(const struct onnx_type *type)
@@ -90,7 +90,7 @@ struct onnx_attr onnx_attr_ints(const char *name, const int64_t *value,
     return a;
 }
 
-/* Sticky failure: every allocation goes through these two. */
+/* Sticky failure: every allocation goes through these four. */
 
 static void *take(struct onnx_model *m, uint64_t n, size_t size_bytes)
 {
@@ -99,6 +99,27 @@ static void *take(struct onnx_model *m, uint64_t n, size_t size_bytes)
                                                alignof(max_align_t));
     m->is_broken = !p;
     return p;
+}
+
+/* Pointers to messages; all object pointers have one size wherever protobuf-c
+ * runs. */
+static void *take_pointers(struct onnx_model *m, uint64_t n)
+{
+    return take(m, n, sizeof(void *));
+}
+
+/* Appends a pointer to the list of pointers at *list. */
+static bool append(struct onnx_model *m, void *list, uint32_t *n, uint32_t *cap,
+                   const void *item)
+{
+    void *slot = m->is_broken
+                     ? NULL
+                     : arena_append(m->keep, list, sizeof(void *), n, cap);
+    m->is_broken = !slot;
+    if (slot) {
+        memcpy(slot, &item, sizeof item);
+    }
+    return slot;
 }
 
 static char *copy(struct onnx_model *m, const char *text)
@@ -145,8 +166,7 @@ static Onnx__TensorShapeProto *make_shape(struct onnx_model *m,
                                           const struct onnx_type *type)
 {
     Onnx__TensorShapeProto *shape = take(m, 1, sizeof *shape);
-    Onnx__TensorShapeProto__Dimension **dims =
-        take(m, type->rank, sizeof *dims);
+    Onnx__TensorShapeProto__Dimension **dims = take_pointers(m, type->rank);
     Onnx__TensorShapeProto__Dimension *dim = take(m, type->rank, sizeof *dim);
     if (!dim) {
         return NULL;
@@ -177,7 +197,7 @@ static Onnx__ValueInfoProto *make_value(struct onnx_model *m, const char *name,
     }
     onnx__type_proto__tensor__init(inner);
     inner->has_elem_type = 1;
-    inner->elem_type = elem_table[type->elem].onnx_id;
+    inner->elem_type = k_elem[type->elem].onnx_id;
     inner->shape = shape;
     onnx__type_proto__init(outer);
     outer->value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
@@ -192,14 +212,9 @@ const char *onnx_input(struct onnx_model *m, const char *name,
                        const struct onnx_type *type)
 {
     Onnx__ValueInfoProto *value = make_value(m, name, type);
-    Onnx__ValueInfoProto **slot =
-        value ? arena_push(m->keep, m->input, &m->n_inputs, &m->cap_inputs)
-              : NULL;
-    m->is_broken = !slot;
-    if (!slot) {
+    if (!append(m, &m->input, &m->n_inputs, &m->cap_inputs, value)) {
         return NULL;
     }
-    *slot = value;
     return value->name;
 }
 
@@ -207,14 +222,9 @@ void onnx_output(struct onnx_model *m, const char *name,
                  const struct onnx_type *type)
 {
     Onnx__ValueInfoProto *value = make_value(m, name, type);
-    Onnx__ValueInfoProto **slot =
-        value ? arena_push(m->keep, m->output, &m->n_outputs, &m->cap_outputs)
-              : NULL;
-    m->is_broken = !slot;
-    if (!slot) {
+    if (!append(m, &m->output, &m->n_outputs, &m->cap_outputs, value)) {
         return;
     }
-    *slot = value;
     assert(m->n_nodes > 0);
     m->node[m->n_nodes - 1]->output[0] = value->name;
 }
@@ -227,11 +237,7 @@ const char *onnx_init(struct onnx_model *m, const char *name,
     void *own_recipe = take(m, 1, recipe_bytes);
     int64_t *dims = take(m, type->rank, sizeof *dims);
     char *own_name = copy(m, name);
-    Onnx__TensorProto **slot =
-        own_name ? arena_push(m->keep, m->init, &m->n_inits, &m->cap_inits)
-                 : NULL;
-    m->is_broken = !slot;
-    if (!slot) {
+    if (!own_name) {
         return NULL;
     }
     x->fill = fill;
@@ -240,7 +246,7 @@ const char *onnx_init(struct onnx_model *m, const char *name,
     }
     x->recipe = own_recipe;
     x->n_elems = onnx_type_count(type);
-    x->elem_bytes = elem_table[type->elem].bytes;
+    x->elem_bytes = k_elem[type->elem].bytes;
     uint64_t bytes;
     if (!size_mul(&bytes, x->n_elems, x->elem_bytes) || bytes > SIZE_MAX) {
         m->is_broken = true;
@@ -255,12 +261,14 @@ const char *onnx_init(struct onnx_model *m, const char *name,
     x->proto.n_dims = type->rank;
     x->proto.dims = dims;
     x->proto.has_data_type = 1;
-    x->proto.data_type = elem_table[type->elem].onnx_id;
+    x->proto.data_type = k_elem[type->elem].onnx_id;
     x->proto.name = own_name;
     x->proto.has_raw_data = 1;
     x->proto.raw_data.len = (size_t)bytes;
     x->proto.raw_data.data = (uint8_t *)x;
-    *slot = &x->proto;
+    if (!append(m, &m->init, &m->n_inits, &m->cap_inits, &x->proto)) {
+        return NULL;
+    }
     return own_name;
 }
 
@@ -305,7 +313,7 @@ static char **copy_list(struct onnx_model *m, const char *const *list,
     while (len < most && list[len]) {
         len++;
     }
-    char **out = take(m, len, sizeof *out);
+    char **out = take_pointers(m, len);
     for (size_t i = 0; out && i < len; i++) {
         out[i] = copy(m, list[i]);
     }
@@ -330,19 +338,14 @@ const char *onnx_node(struct onnx_model *m, const struct onnx_node *node)
     while (n_attrs < ONNX_MAX_ATTRS && node->attr[n_attrs].name) {
         n_attrs++;
     }
-    p->attribute = take(m, n_attrs, sizeof *p->attribute);
+    p->attribute = take_pointers(m, n_attrs);
     for (size_t i = 0; p->attribute && i < n_attrs; i++) {
         p->attribute[i] = make_attr(m, &node->attr[i]);
     }
     p->n_attribute = n_attrs;
-    Onnx__NodeProto **slot =
-        m->is_broken ? NULL
-                     : arena_push(m->keep, m->node, &m->n_nodes, &m->cap_nodes);
-    m->is_broken = !slot;
-    if (!slot) {
+    if (!append(m, &m->node, &m->n_nodes, &m->cap_nodes, p)) {
         return NULL;
     }
-    *slot = p;
     return p->output[0];
 }
 

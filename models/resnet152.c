@@ -8,7 +8,7 @@
 /* Standard deviation of what a block adds to its shortcut. The sum's variance
  * then grows by a quarter per block, to 10 in the longest stage; each stage's
  * first convolutions scale it back (zoo_act.power). */
-static const double branch_gain = 0.5;
+static const double k_branch_gain = 0.5;
 
 static struct zoo_act conv_bn(struct zoo_net *z, struct zoo_act x,
                               const char *conv_name, const char *bn_name,
@@ -41,7 +41,7 @@ static struct zoo_act bottleneck(struct zoo_net *z, struct zoo_act x,
                 onnx_name(m, "%s.bn2", name), &spatial, 1.0);
     y = zoo_relu(z, y, onnx_name(m, "%s.relu2", name));
     y = conv_bn(z, y, onnx_name(m, "%s.conv3", name),
-                onnx_name(m, "%s.bn3", name), &expand, branch_gain);
+                onnx_name(m, "%s.bn3", name), &expand, k_branch_gain);
 
     const bool is_projected = stride != 1 || x.channels != out;
     if (is_projected) {

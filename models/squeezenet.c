@@ -13,7 +13,7 @@
 static const struct {
     uint32_t squeeze;
     uint32_t expand; /* of each of the two expand convolutions */
-} rows[] = {
+} k_rows[] = {
     {0, 0}, {16, 64},  {16, 64},  {0, 0},    {32, 128}, {32, 128},
     {0, 0}, {48, 192}, {48, 192}, {64, 256}, {64, 256},
 };
@@ -55,13 +55,13 @@ void zoo_build_squeezenet(struct zoo_net *z)
         .out = z->opts->classes, .kernel = 1, .stride = 1};
     struct zoo_act x = zoo_image(z);
     x = conv_relu(z, x, "features.0", "features.1", &stem);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(k_rows); i++) {
         const char *name = onnx_name(m, "features.%zu", i + 2);
-        if (rows[i].squeeze == 0) {
+        if (k_rows[i].squeeze == 0) {
             x = zoo_maxpool(z, x, name, 3, 2, 0, true);
         } else {
-            x = fire(z, x, name, zoo_scaled(z, rows[i].squeeze),
-                     zoo_scaled(z, rows[i].expand));
+            x = fire(z, x, name, zoo_scaled(z, k_rows[i].squeeze),
+                     zoo_scaled(z, k_rows[i].expand));
         }
     }
     /* Module 0 of the classifier is Dropout. */

@@ -11,7 +11,7 @@
 
 enum { POOL = 0 };
 
-static const uint32_t column_e[] = {
+static const uint32_t k_column_e[] = {
     64,  64,  POOL, 128, 128,  POOL, 256, 256, 256, 256,  POOL,
     512, 512, 512,  512, POOL, 512,  512, 512, 512, POOL,
 };
@@ -21,13 +21,13 @@ void zoo_build_vgg19(struct zoo_net *z)
     struct onnx_model *m = z->model;
     struct zoo_act x = zoo_image(z);
     unsigned module = 0;
-    for (size_t i = 0; i < ARRAY_LEN(column_e); i++) {
-        if (column_e[i] == POOL) {
+    for (size_t i = 0; i < ARRAY_LEN(k_column_e); i++) {
+        if (k_column_e[i] == POOL) {
             x = zoo_maxpool(z, x, onnx_name(m, "features.%u", module++), 2, 2,
                             0, false);
             continue;
         }
-        const struct zoo_conv conv = {.out = zoo_scaled(z, column_e[i]),
+        const struct zoo_conv conv = {.out = zoo_scaled(z, k_column_e[i]),
                                       .kernel = 3,
                                       .stride = 1,
                                       .pad = 1};

@@ -9,11 +9,11 @@
 
 enum { HEADS = 12, HEAD_SIZE = 64, MLP_RATIO = 4 };
 
-static const float norm_epsilon = 1e-6F;
+static const float k_epsilon = 1e-6F;
 /* Standard deviation of what half a block adds to the residual stream. */
-static const double branch_gain = 0.5;
+static const double k_branch_gain = 0.5;
 /* E gelu(x)^2 for x normal with variance 1. */
-static const double power_gelu = 0.43;
+static const double k_power_gelu = 0.43;
 
 /* x/2 (1 + erf(x / sqrt 2)), in the five nodes that exporters write. */
 static struct zoo_act gelu_erf(struct zoo_net *z, struct zoo_act x,
@@ -30,7 +30,7 @@ static struct zoo_act gelu_erf(struct zoo_net *z, struct zoo_act x,
     y = zoo_op(z, "Add", onnx_name(m, "%s.add", name), y, one);
     y = zoo_op(z, "Mul", onnx_name(m, "%s.mul", name), x.name, y);
     x.name = zoo_op(z, "Mul", name, y, half);
-    x.power *= power_gelu;
+    x.power *= k_power_gelu;
     return x;
 }
 
@@ -43,17 +43,17 @@ static struct zoo_act block(struct zoo_net *z, struct zoo_act x,
         .heads = heads,
         .qkv = onnx_name(m, "%s.attn.qkv", name),
         .proj = onnx_name(m, "%s.attn.proj", name),
-        .gain = branch_gain};
+        .gain = k_branch_gain};
     struct zoo_act y =
-        zoo_layernorm(z, x, onnx_name(m, "%s.norm1", name), norm_epsilon);
+        zoo_layernorm(z, x, onnx_name(m, "%s.norm1", name), k_epsilon);
     y = zoo_attention(z, y, onnx_name(m, "%s.attn", name), &attention);
     x = zoo_add(z, x, y, onnx_name(m, "%s.add1", name));
-    y = zoo_layernorm(z, x, onnx_name(m, "%s.norm2", name), norm_epsilon);
+    y = zoo_layernorm(z, x, onnx_name(m, "%s.norm2", name), k_epsilon);
     y = zoo_linear(z, y, onnx_name(m, "%s.mlp.fc1", name),
                    MLP_RATIO * x.channels, 1.0);
     y = gelu_erf(z, y, onnx_name(m, "%s.mlp.act", name));
     y = zoo_linear(z, y, onnx_name(m, "%s.mlp.fc2", name), x.channels,
-                   branch_gain);
+                   k_branch_gain);
     return zoo_add(z, x, y, onnx_name(m, "%s.add2", name));
 }
 
@@ -104,7 +104,7 @@ void zoo_build_vit(struct zoo_net *z)
     for (uint32_t i = 0; i < z->opts->blocks[0]; i++) {
         x = block(z, x, onnx_name(m, "blocks.%u", (unsigned)i), heads);
     }
-    x = zoo_layernorm(z, x, "norm", norm_epsilon);
+    x = zoo_layernorm(z, x, "norm", k_epsilon);
     x.name = onnx_node(
         m, &(struct onnx_node){.op = "Gather",
                                .name = "class_token",

@@ -7,41 +7,41 @@
 #include "base/diag.h"
 #include "models/zoo_builders.h"
 
-static const struct zoo_model table[] = {
+static const struct zoo_model k_table[] = {
 #define ZOO(name_, build_, opset_, options_, res_, step_, width_, classes_,    \
-            seq_, patch_, b0, b1, b2, b3, summary_)                            \
-    {.name = name_,                                                            \
-     .build = build_,                                                          \
-     .opset = opset_,                                                          \
-     .options = options_,                                                      \
-     .res_step = step_,                                                        \
+            seq_, patch_, b0_, b1_, b2_, b3_, summary_)                        \
+    {.name = (name_),                                                          \
+     .build = (build_),                                                        \
+     .opset = (opset_),                                                        \
+     .options = (options_),                                                    \
+     .res_step = (step_),                                                      \
      .defaults = {.seed = 1,                                                   \
-                  .res = res_,                                                 \
-                  .width_milli = width_,                                       \
-                  .seq = seq_,                                                 \
-                  .patch = patch_,                                             \
-                  .classes = classes_,                                         \
-                  .blocks = {b0, b1, b2, b3}},                                 \
-     .summary = summary_},
+                  .res = (res_),                                               \
+                  .width_milli = (width_),                                     \
+                  .seq = (seq_),                                               \
+                  .patch = (patch_),                                           \
+                  .classes = (classes_),                                       \
+                  .blocks = {(b0_), (b1_), (b2_), (b3_)}},                     \
+     .summary = (summary_)},
 #include "models/zoo.def"
 #undef ZOO
 };
 
 size_t zoo_n_models(void)
 {
-    return ARRAY_LEN(table);
+    return ARRAY_LEN(k_table);
 }
 
 const struct zoo_model *zoo_model_at(size_t ix)
 {
-    return &table[ix];
+    return &k_table[ix];
 }
 
 const struct zoo_model *zoo_find(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        if (strcmp(table[i].name, name) == 0) {
-            return &table[i];
+    for (size_t i = 0; i < ARRAY_LEN(k_table); i++) {
+        if (strcmp(k_table[i].name, name) == 0) {
+            return &k_table[i];
         }
     }
     return NULL;
@@ -87,7 +87,7 @@ static bool check_res(const struct zoo_model *model, const struct zoo_opts *o,
         return diag_error(d, E_USAGE, at_option("--res"),
                           "%" PRIu32 " is not a multiple of %" PRIu32
                           "; try %" PRIu32,
-                          o->res, step, (o->res / step + 1) * step);
+                          o->res, step, o->res / step * step);
     }
     return true;
 }

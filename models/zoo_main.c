@@ -9,7 +9,7 @@
 #include "base/numtext.h"
 #include "models/zoo.h"
 
-static const char usage[] =
+static const char k_usage[] =
     "Usage: flexzoo NAME [options] -o FILE.onnx\n"
     "       flexzoo --list\n"
     "\n"
@@ -105,7 +105,7 @@ static bool set_patch(struct diag *d, const char *text, struct command *c)
 static const struct {
     const char *name;
     bool (*set)(struct diag *d, const char *text, struct command *c);
-} options[] = {
+} k_options[] = {
     {"-o", set_output},     {"--seed", set_seed}, {"--res", set_res},
     {"--width", set_width}, {"--seq", set_seq},   {"--patch", set_patch},
 };
@@ -126,9 +126,9 @@ static bool parse_arg(struct diag *d, int argc, char **argv, int *ix,
                       struct command *c)
 {
     const char *arg = argv[*ix];
-    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(k_options); i++) {
         const char *value = NULL;
-        if (!matches(arg, options[i].name, &value)) {
+        if (!matches(arg, k_options[i].name, &value)) {
             continue;
         }
         if (!value && *ix + 1 < argc) {
@@ -136,10 +136,10 @@ static bool parse_arg(struct diag *d, int argc, char **argv, int *ix,
             value = argv[*ix];
         }
         if (!value) {
-            return diag_error(d, E_USAGE, at_option(options[i].name),
+            return diag_error(d, E_USAGE, at_option(k_options[i].name),
                               "needs a value");
         }
-        return options[i].set(d, value, c);
+        return k_options[i].set(d, value, c);
     }
     if (strcmp(arg, "--list") == 0) {
         c->is_list = true;
@@ -171,8 +171,8 @@ static bool finish_stdout(struct diag *d)
 
 static bool list(struct diag *d, struct arena *arena)
 {
-    printf("%-18s %11s %11s  %-14s %s\n", "name", "parameters", "bytes",
-           "input", "network");
+    (void)printf("%-18s %11s %11s  %-14s %s\n", "name", "parameters", "bytes",
+                 "input", "network");
     for (size_t i = 0; i < zoo_n_models(); i++) {
         const struct zoo_model *model = zoo_model_at(i);
         const struct zoo_opts *o = &model->defaults;
@@ -183,13 +183,14 @@ static bool list(struct diag *d, struct arena *arena)
         }
         char shape[32];
         if (model->options & ZOO_SEQ) {
-            snprintf(shape, sizeof shape, "1x%" PRIu32, o->seq);
+            (void)snprintf(shape, sizeof shape, "1x%" PRIu32, o->seq);
         } else {
-            snprintf(shape, sizeof shape, "1x3x%" PRIu32 "x%" PRIu32, o->res,
-                     o->res);
+            (void)snprintf(shape, sizeof shape, "1x3x%" PRIu32 "x%" PRIu32,
+                           o->res, o->res);
         }
-        printf("%-18s %11" PRIu64 " %11" PRIu64 "  %-14s %s\n", model->name,
-               net.n_params, net.weight_bytes, shape, model->summary);
+        (void)printf("%-18s %11" PRIu64 " %11" PRIu64 "  %-14s %s\n",
+                     model->name, net.n_params, net.weight_bytes, shape,
+                     model->summary);
         arena_rewind(arena, mark);
     }
     return finish_stdout(d);
@@ -225,7 +226,7 @@ static bool run(int argc, char **argv, struct diag *d, struct arena *arena)
         }
     }
     if (c.is_help) {
-        fputs(usage, stdout);
+        (void)fputs(k_usage, stdout);
         return finish_stdout(d);
     }
     if (c.is_list) {
@@ -250,7 +251,7 @@ int main(int argc, char **argv)
     if (!ok) {
         char line[DIAG_LINE_CAP];
         diag_format(&d, line, sizeof line);
-        fprintf(stderr, "flexzoo: %s\n", line);
+        (void)fprintf(stderr, "flexzoo: %s\n", line);
     }
     return diag_exit_code(&d);
 }

@@ -6,17 +6,17 @@
 #include "models/zoo_fill.h"
 
 /* Mean squares of f(x), x normal with variance 1, from integrals. */
-static const double power_relu = 0.5;
+static const double k_power_relu = 0.5;
 /* Of the maximum of a window of rectified values against one of them: between
  * 1 (all equal) and about 2.3 (4 independent ones). */
-static const double power_maxpool = 1.6;
+static const double k_power_maxpool = 1.6;
 /* Of the mean of rectified values: (E relu)^2 / E relu^2 = 1 / pi when
  * positions are independent, 1 when they are equal. */
-static const double power_avgpool = 0.6;
+static const double k_power_avgpool = 0.6;
 /* Of a softmax-weighted mean of about a hundred tokens. */
-static const double power_attention = 0.1;
+static const double k_power_attention = 0.1;
 
-static const double bias_half = 0.05;
+static const double k_bias_half = 0.05;
 
 double zoo_half_of_std(double std)
 {
@@ -173,7 +173,7 @@ struct zoo_act zoo_conv(struct zoo_net *z, struct zoo_act x, const char *name,
     const char *weight = zoo_param(z, onnx_name(z->model, "%s.weight", name),
                                    &type, 0.0, zoo_half_of_std(std));
     const char *bias =
-        c->no_bias ? NULL : vector(z, name, "bias", c->out, 0.0, bias_half);
+        c->no_bias ? NULL : vector(z, name, "bias", c->out, 0.0, k_bias_half);
     x.name = onnx_node(
         z->model,
         &(struct onnx_node){
@@ -219,7 +219,7 @@ struct zoo_act zoo_batchnorm(struct zoo_net *z, struct zoo_act x,
 struct zoo_act zoo_relu(struct zoo_net *z, struct zoo_act x, const char *name)
 {
     x.name = zoo_op(z, "Relu", name, x.name, NULL);
-    x.power *= power_relu;
+    x.power *= k_power_relu;
     return x;
 }
 
@@ -230,7 +230,7 @@ struct zoo_act zoo_relu6(struct zoo_net *z, struct zoo_act x, const char *name)
     x.name = onnx_node(z->model, &(struct onnx_node){.op = "Clip",
                                                      .name = name,
                                                      .in = {x.name, min, max}});
-    x.power *= power_relu; /* beyond 6 there is next to nothing */
+    x.power *= k_power_relu; /* beyond 6 there is next to nothing */
     return x;
 }
 
@@ -253,7 +253,7 @@ struct zoo_act zoo_maxpool(struct zoo_net *z, struct zoo_act x,
                      onnx_attr_ints("strides", (int64_t[]){s, s}, 2)}});
     x.height = out_size(x.height, kernel, stride, pad, ceil_mode);
     x.width = out_size(x.width, kernel, stride, pad, ceil_mode);
-    x.power *= power_maxpool;
+    x.power *= k_power_maxpool;
     return x;
 }
 
@@ -263,7 +263,7 @@ struct zoo_act zoo_global_avgpool(struct zoo_net *z, struct zoo_act x,
     x.name = zoo_op(z, "GlobalAveragePool", name, x.name, NULL);
     x.height = 1;
     x.width = 1;
-    x.power *= power_avgpool;
+    x.power *= k_power_avgpool;
     return x;
 }
 
@@ -314,7 +314,7 @@ struct zoo_act zoo_gemm(struct zoo_net *z, struct zoo_act x, const char *name,
     const double std = 1.0 / sqrt(x.channels * x.power);
     const char *weight = zoo_param(z, onnx_name(z->model, "%s.weight", name),
                                    &type, 0.0, zoo_half_of_std(std));
-    const char *bias = vector(z, name, "bias", out, 0.0, bias_half);
+    const char *bias = vector(z, name, "bias", out, 0.0, k_bias_half);
     x.name = onnx_node(
         z->model, &(struct onnx_node){.op = "Gemm",
                                       .name = name,
@@ -335,7 +335,7 @@ struct zoo_act zoo_linear(struct zoo_net *z, struct zoo_act x, const char *name,
     const double std = gain / sqrt(x.channels * x.power);
     const char *weight = zoo_param(z, onnx_name(z->model, "%s.weight", name),
                                    &type, 0.0, zoo_half_of_std(std));
-    const char *bias = vector(z, name, "bias", out, 0.0, bias_half * gain);
+    const char *bias = vector(z, name, "bias", out, 0.0, k_bias_half * gain);
     const char *product = zoo_op(
         z, "MatMul", onnx_name(z->model, "%s.matmul", name), x.name, weight);
     x.name = zoo_op(z, "Add", name, bias, product);
@@ -366,15 +366,15 @@ static const char *split_heads(struct zoo_net *z, const char *part,
 {
     const char *cut = zoo_op(
         z, "Reshape", onnx_name(z->model, "%s.heads", part), part, shape);
-    const int64_t rows[] = {0, 2, 1, 3};
-    const int64_t columns[] = {0, 2, 3, 1};
+    static const int64_t k_rows[] = {0, 2, 1, 3};
+    static const int64_t k_columns[] = {0, 2, 3, 1};
     return onnx_node(
         z->model,
-        &(struct onnx_node){
-            .op = "Transpose",
-            .name = onnx_name(z->model, "%s.transpose", part),
-            .in = {cut},
-            .attr = {onnx_attr_ints("perm", is_swapped ? columns : rows, 4)}});
+        &(struct onnx_node){.op = "Transpose",
+                            .name = onnx_name(z->model, "%s.transpose", part),
+                            .in = {cut},
+                            .attr = {onnx_attr_ints(
+                                "perm", is_swapped ? k_columns : k_rows, 4)}});
 }
 
 struct zoo_act zoo_attention(struct zoo_net *z, struct zoo_act x,
@@ -436,7 +436,7 @@ struct zoo_act zoo_attention(struct zoo_net *z, struct zoo_act x,
                .attr = {onnx_attr_ints("perm", (int64_t[]){0, 2, 1, 3}, 4)}});
     x.name =
         zoo_op(z, "Reshape", onnx_name(m, "%s.joined", name), mixed, joined);
-    x.power = power_attention;
+    x.power = k_power_attention;
     return zoo_linear(z, x, a->proj, x.channels, a->gain);
 }
 

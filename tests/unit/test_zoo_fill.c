@@ -52,7 +52,7 @@ static void zoo_fill__uniform_is_the_same_in_any_blocks(void **state UNUSED)
     uint8_t whole[4 * 100];
     uint8_t parts[4 * 100];
     zoo_fill_uniform(&r, 5, 100, whole);
-    zoo_fill_uniform(&r, 38, 67, parts + 4 * 33);
+    zoo_fill_uniform(&r, 38, 67, parts + (size_t)4 * 33);
     zoo_fill_uniform(&r, 5, 33, parts);
     assert_memory_equal(whole, parts, sizeof whole);
 }
