@@ -56,8 +56,8 @@ struct zoo_conv {
 
 struct zoo_attention {
     uint32_t heads;
-    const char *qkv;  /* module names of the two linear layers */
-    const char *proj; /* */
+    const char *qkv; /* module names of the two linear layers */
+    const char *proj;
     const char *mask; /* bool tensor 1x1xTxT, true = visible; NULL: all */
     double gain;
 };
