@@ -7,7 +7,9 @@
 #define FLEXC_IR_GRAPH_H
 
 #include "base/cx.h"
+#include "base/fileio.h"
 #include "base/span.h"
+#include "base/strtab.h"
 #include "ir/tensor.h"
 
 #define VALUE_NONE UINT32_MAX /* an omitted optional input or output */
@@ -15,7 +17,7 @@
 
 /* One row per ONNX operator: op.def. */
 enum op_id {
-#define OP(ID, NAME, MIN_IN, MAX_IN, MAX_OUT) OP_##ID,
+#define OP(ID, ...) OP_##ID,
 #include "ir/op.def"
 #undef OP
     OP_COUNT
@@ -27,8 +29,9 @@ enum op_id op_find(const char *name);
 struct op_info {
     const char *name;
     uint8_t min_in;
-    uint8_t max_in;  /* 255: any number */
-    uint8_t max_out; /* 255: any number */
+    uint8_t max_in;    /* 255: any number */
+    uint8_t max_out;   /* 255: any number */
+    const char *attrs; /* as op.def says */
 };
 const struct op_info *op_get(enum op_id op);
 
@@ -83,6 +86,7 @@ struct graph {
     const char *name; /* model file's stem */
     const char *file; /* for diagnoses */
     int64_t opset;    /* of the default domain */
+    bool is_ordered;  /* every node follows those it reads from */
     struct value *value;
     uint32_t n_value;
     uint32_t cap_value;
@@ -93,7 +97,14 @@ struct graph {
     uint32_t n_input;
     uint32_t *output;
     uint32_t n_output;
+    struct strtab names; /* all names, for uniqueness; set up on first use */
+    struct file_map *file_map; /* what constants point into */
+    uint32_t n_file_map;
+    uint32_t cap_file_map;
 };
+
+/* Unmaps the files that constants point into; the graph is of no use after. */
+void graph_unmap(struct graph *g);
 
 /* Attribute access with defaults; a missing attribute gives the default. An
  * attribute of another kind is caught by onnx_import's table. */
@@ -114,6 +125,11 @@ uint32_t graph_add_node(struct graph *g, struct cx *cx, enum op_id op,
 /* Adds a constant whose data the caller owns for the graph's life. */
 uint32_t graph_add_const(struct graph *g, struct cx *cx, const char *hint,
                          enum dtype t, const struct shape *s, struct span data);
+
+/* An int64 constant: a vector of n elements (rank 1) or a scalar (rank 0,
+ * n 1); copies data. */
+uint32_t graph_add_i64s(struct graph *g, struct cx *cx, const char *hint,
+                        const int64_t *data, uint32_t rank, uint32_t n);
 
 /* Use lists, made on demand in the scratch arena: producer[v] is the node
  * that writes value v or NODE_NONE; user lists are ranges of `user`. */

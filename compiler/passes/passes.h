@@ -1,0 +1,50 @@
+/* passes.h - graph -> graph: the pipeline from an imported graph to one that
+ * can be lowered. Each pass takes the graph and changes it in place; after a
+ * failure the graph is of no use. */
+#ifndef FLEXC_PASSES_PASSES_H
+#define FLEXC_PASSES_PASSES_H
+
+#include <stdbool.h>
+
+#include "base/attr.h"
+
+struct buf;
+struct cx;
+struct graph;
+
+/* Runs pass.def from top to bottom. Afterwards nodes are in topological order,
+ * every live value has a type and a static shape, constants are folded and dead
+ * nodes gone.
+ *
+ *   dump_after  name of a pass whose result is appended to `dump` as text
+ *               (the last of that name), or NULL
+ *
+ * E_USAGE   no pass of that name; the graph is unchanged
+ * E_DYNAMIC_DIM, E_SHAPE, E_TYPE, E_CYCLE, E_CONST, E_TOO_BIG, E_OP_ATTR,
+ * E_OP_INPUTS, E_UNSUPPORTED   at the node or tensor */
+NODISCARD bool passes_run(struct graph *g, struct cx *cx,
+                          const char *dump_after, struct buf *dump);
+
+/* Sorts the nodes so that each follows those it reads from; order is otherwise
+ * kept. E_CYCLE names a node of the cycle. */
+NODISCARD bool pass_order(struct graph *g, struct cx *cx);
+
+/* Marks nodes dead whose results nobody reads, and drops unread optional
+ * outputs, so that out[1] != VALUE_NONE means that it is needed. Constants and
+ * inputs stay. */
+NODISCARD bool pass_dead(struct graph *g, struct cx *cx);
+
+/* Infers type and shape of every value, and folds nodes of constant inputs as
+ * it goes, since shapes are computed by nodes. Checks that a node's inputs fit
+ * its operator; nobody checks that again. */
+NODISCARD bool pass_shapes(struct graph *g, struct cx *cx);
+
+/* Folds nodes whose inputs have become constant since. */
+NODISCARD bool pass_fold(struct graph *g, struct cx *cx);
+
+/* Removes nodes that only pass their input on: Identity, Dropout in inference,
+ * Cast to the same type, Reshape and Expand to the same shape, Transpose and
+ * Pad that move nothing, Concat and Sum of one. */
+NODISCARD bool pass_clean(struct graph *g, struct cx *cx);
+
+#endif
