@@ -1,0 +1,127 @@
+/* params.h - what a node's attributes and constant inputs mean, with defaults
+ * and the differences between opsets resolved: read by shape inference and by
+ * lowering, so that both see the same numbers.
+ *
+ * Every function reports what is wrong at the node and returns false; after
+ * pass_shapes none can fail for a node that it went over, but for lack of
+ * memory. Arrays are TENSOR_MAX_RANK long; axes are normalised to 0..rank-1. */
+#ifndef FLEXC_PASSES_PARAMS_H
+#define FLEXC_PASSES_PARAMS_H
+
+#include "base/diag.h"
+#include "ir/graph.h"
+
+/* Reports at the node; returns false. */
+bool node_error(struct cx *cx, const struct node *n, enum diag_id id,
+                const char *fmt, ...) PRINTF(4, 5);
+
+/* The i-th input or output; NULL when omitted. */
+const struct value *node_in(const struct graph *g, const struct node *n,
+                            uint32_t i);
+struct value *node_out(const struct graph *g, const struct node *n, uint32_t i);
+
+/* Element i of a constant of integers or bools, or of floats. */
+int64_t const_i64(const struct value *v, uint64_t i);
+double const_f64(const struct value *v, uint64_t i);
+
+/* The integers of input i, which must be constant and have at most cap
+ * elements (rank 0 or 1). *n = UINT32_MAX when the input is omitted. */
+NODISCARD bool node_in_i64s(const struct graph *g, struct cx *cx,
+                            const struct node *n, uint32_t i, int64_t *dst,
+                            uint32_t cap, uint32_t *cnt);
+
+/* axis < 0 counts from the end; false (reported) outside [-rank, rank). */
+NODISCARD bool axis_resolve(struct cx *cx, const struct node *n, int64_t axis,
+                            uint32_t rank, uint32_t *out);
+
+/* The shape of two operands that broadcast as numpy's do; false when they do
+ * not (not reported). out may be a or b. */
+NODISCARD bool shape_broadcast_two(const struct shape *a,
+                                   const struct shape *b, struct shape *out);
+
+/* Conv, ConvTranspose, pools: the window over the spatial dimensions 2.. of
+ * in[0], auto_pad and ceil_mode resolved.
+ * out[i] is the output's size; for all but ConvTranspose
+ *   input row of output row r, tap k = r * stride - pad_begin + k * dilation.
+ * For ConvTranspose output row = r * stride - pad_begin + k * dilation with r
+ * the input's row. pad_end is what the last window needs with ceil_mode. */
+struct window {
+    uint32_t n_dim;
+    int64_t kernel[TENSOR_MAX_RANK];
+    int64_t stride[TENSOR_MAX_RANK];
+    int64_t dilation[TENSOR_MAX_RANK];
+    int64_t pad_begin[TENSOR_MAX_RANK];
+    int64_t pad_end[TENSOR_MAX_RANK]; /* as declared: counts as padding */
+    int64_t out[TENSOR_MAX_RANK];
+    int64_t group;
+};
+NODISCARD bool window_params(const struct graph *g, struct cx *cx,
+                             const struct node *n, struct window *w);
+
+/* Slice, for every dimension of the input: out index i reads
+ * start + i * step; out dimension len (steps may be negative). */
+struct slice_params {
+    int64_t start[TENSOR_MAX_RANK];
+    int64_t step[TENSOR_MAX_RANK];
+    int64_t len[TENSOR_MAX_RANK];
+};
+NODISCARD bool slice_params(const struct graph *g, struct cx *cx,
+                            const struct node *n, struct slice_params *s);
+
+/* Pad: elements added (or cut, when negative) before and after. */
+enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP };
+struct pad_params {
+    enum pad_mode mode;
+    int64_t before[TENSOR_MAX_RANK];
+    int64_t after[TENSOR_MAX_RANK];
+    double value; /* PAD_CONSTANT */
+};
+NODISCARD bool pad_params(const struct graph *g, struct cx *cx,
+                          const struct node *n, struct pad_params *p);
+
+/* Split: axis and the size of each output (size[n_out], keep arena). */
+struct split_params {
+    uint32_t axis;
+    const int64_t *size;
+};
+NODISCARD bool split_params(const struct graph *g, struct cx *cx,
+                            const struct node *n, struct split_params *s);
+
+/* Reduce*, Squeeze, Unsqueeze: which dimensions (of the input; of the output
+ * for Unsqueeze). Reduce without axes: all, or none when noop_with_empty_axes.
+ * Squeeze without axes: those of size 1. */
+NODISCARD bool axes_params(const struct graph *g, struct cx *cx,
+                           const struct node *n, bool is_axis[TENSOR_MAX_RANK]);
+
+/* Softmax, LogSoftmax: the reduction runs over dimensions [axis, end) of the
+ * input: to the last before opset 13, one since. */
+NODISCARD bool softmax_params(const struct graph *g, struct cx *cx,
+                              const struct node *n, uint32_t *axis,
+                              uint32_t *end);
+
+/* Transpose: output dimension i is input dimension perm[i]. */
+NODISCARD bool perm_params(const struct graph *g, struct cx *cx,
+                           const struct node *n, uint32_t perm[TENSOR_MAX_RANK]);
+
+/* Clip: -inf and +inf when absent. */
+struct clip_params {
+    double min;
+    double max;
+};
+NODISCARD bool clip_params(const struct graph *g, struct cx *cx,
+                           const struct node *n, struct clip_params *c);
+
+/* Resize and Upsample: per dimension of the input. */
+enum resize_kind { RESIZE_KIND_NEAREST, RESIZE_KIND_LINEAR, RESIZE_KIND_CUBIC };
+struct resize_params {
+    enum resize_kind kind;
+    const char *coord;   /* coordinate_transformation_mode; Upsample and opset
+                            10: "asymmetric" */
+    const char *nearest; /* nearest_mode; Upsample and opset 10: "floor" */
+    float scale[TENSOR_MAX_RANK];
+    int64_t out[TENSOR_MAX_RANK];
+};
+NODISCARD bool resize_params(const struct graph *g, struct cx *cx,
+                             const struct node *n, struct resize_params *r);
+
+#endif
