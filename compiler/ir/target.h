@@ -13,6 +13,7 @@ struct target {
     const char *cflags;   /* for the emitted Makefile */
     const char *device;   /* shipped generic profile */
     uint32_t chunk_limit; /* bytes: 16 KiB on microcontrollers, 1 MiB hosted */
+    uint32_t chunk_goal;  /* bytes: panels are grouped up to this */
     uint32_t align; /* of chunks in the blob file and loads: 4096 hosted, 64 */
 };
 

@@ -1,0 +1,97 @@
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/fileio.h"
+#include "cli/cli_parse.h"
+#include "cli/cli_report.h"
+#include "cli/cmd_compile.h"
+
+static void list_targets(struct buf *out)
+{
+    const struct target *t = NULL;
+    for (uint32_t i = 0; (t = target_at(i)) != NULL; i++) {
+        buf_printf(out, "%s\n", t->name);
+    }
+}
+
+static bool run(int argc, char **argv, struct cli_args *a, struct cx *cx,
+                struct buf *text)
+{
+    if (!cli_parse(argc, argv, cx, a)) {
+        return false;
+    }
+    cx->opt = &a->opt;
+    if (a->help) {
+        cli_help(text);
+        return true;
+    }
+    if (a->version) {
+        buf_str(text, "flexc " FLEXC_VERSION_TEXT "\n");
+        return true;
+    }
+    if (a->list_targets) {
+        list_targets(text);
+        return true;
+    }
+    return cmd_compile(a, cx, text);
+}
+
+/* After an error the JSON, when one was asked for, says which. */
+static void write_error_json(const struct cli_args *a, struct cx *cx,
+                             struct buf *text)
+{
+    struct buf b;
+    buf_init(&b, cx->keep);
+    struct diag side;
+    diag_init(&side);
+    if (!cli_json_error(cx, &b)) {
+        return;
+    }
+    if (strcmp(a->json, "-") == 0) {
+        buf_span(text, buf_bytes(&b));
+    } else {
+        (void)file_write(a->json, buf_bytes(&b), cx->keep, &side);
+    }
+}
+
+int cli_main(int argc, char **argv)
+{
+    struct diag diag;
+    struct arena keep;
+    struct arena scratch;
+    diag_init(&diag);
+    arena_init(&keep, ARENA_NO_CAP, &diag);
+    arena_init(&scratch, ARENA_NO_CAP, &diag);
+    struct cx cx = {.keep = &keep, .scratch = &scratch, .diag = &diag};
+    struct buf text;
+    buf_init(&text, &keep);
+    struct cli_args args = {0};
+    const bool ok = run(argc, argv, &args, &cx, &text) && buf_ok(&text);
+    if (!ok) {
+        buf_cut(&text, 0);
+        if (args.json) {
+            write_error_json(&args, &cx, &text);
+        }
+        char line[DIAG_LINE_CAP];
+        (void)diag_format(&diag, line, sizeof line);
+        (void)fprintf(stderr, "%s\n", line);
+    }
+    if (diag.n_warnings > 0) {
+        (void)fputs(diag.warnings, stderr);
+    }
+    int code = ok ? 0 : diag_exit_code(&diag);
+    if (buf_bytes(&text).len > 0 &&
+        (fputs(buf_text(&text), stdout) < 0 || fflush(stdout) != 0)) {
+        (void)fputs("flexc: standard output cannot be written\n", stderr);
+        code = code ? code : 4;
+    }
+    buf_free(&text);
+    arena_free(&scratch);
+    arena_free(&keep);
+    return code;
+}

@@ -1,0 +1,386 @@
+#include "cli/cli_parse.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/fileio.h"
+#include "base/numtext.h"
+#include "codegen/cg_write.h"
+
+enum opt_id {
+#define OPT(ID, NAME, ARG, HELP) O_##ID,
+#include "cli/cli_opts.def"
+#undef OPT
+    OPT_COUNT
+};
+
+static const struct {
+    const char *name;
+    const char *arg;
+    const char *help;
+} opts[] = {
+#define OPT(ID, NAME, ARG, HELP) [O_##ID] = {NAME, ARG, HELP},
+#include "cli/cli_opts.def"
+#undef OPT
+};
+
+/* What is parsed while it grows. */
+struct parse {
+    struct cx *cx;
+    struct cli_args *out;
+    struct budget *budget;
+    uint32_t cap_budget;
+    struct shape_pin *shape;
+    uint32_t cap_shape;
+    struct const_pin *pin;
+    uint32_t cap_pin;
+    const char *name; /* --name as given */
+};
+
+static bool usage(struct cx *cx, enum opt_id id, const char *value,
+                  const char *want)
+{
+    return diag_error(cx->diag, E_USAGE, at_option(opts[id].name),
+                      "'%s' is not %s", value, want);
+}
+
+/* ---- one handler per kind of value ---- */
+
+static bool parse_budget(struct parse *p, const char *text)
+{
+    struct options *o = &p->out->opt;
+    struct budget *b =
+        arena_push(p->cx->keep, p->budget, &o->n_budget, &p->cap_budget);
+    if (!b) {
+        return false;
+    }
+    o->budget = p->budget;
+    b->text = text;
+    if (strcmp(text, "min") == 0) {
+        b->kind = BUDGET_MIN;
+    } else if (strcmp(text, "max") == 0) {
+        b->kind = BUDGET_MAX;
+    } else if (parse_size(text, &b->bytes) && b->bytes > 0) {
+        b->kind = BUDGET_BYTES;
+    } else {
+        return diag_error(p->cx->diag, E_SIZE_TEXT, at_option("--budgets"),
+                          "'%s' is no budget: bytes with K M G or Ki Mi Gi "
+                          "(50M, 96Ki), min or max",
+                          text);
+    }
+    return true;
+}
+
+static bool parse_budgets(struct parse *p, const char *text)
+{
+    char *list = arena_strdup(p->cx->keep, text);
+    while (list) {
+        char *comma = strchr(list, ',');
+        if (comma) {
+            *comma = '\0';
+        }
+        if (!parse_budget(p, list)) {
+            return false;
+        }
+        if (!comma) {
+            return true;
+        }
+        list = comma + 1;
+    }
+    return false;
+}
+
+/* Splits NAME=VALUE at the last '='; names of ONNX values may hold one. */
+static char *split_pin(struct parse *p, enum opt_id id, const char *text,
+                       const char **value)
+{
+    char *name = arena_strdup(p->cx->keep, text);
+    char *eq = name ? strrchr(name, '=') : NULL;
+    if (name && (!eq || eq == name)) {
+        (void)usage(p->cx, id, text, opts[id].arg);
+        return NULL;
+    }
+    if (!name) {
+        return NULL;
+    }
+    *eq = '\0';
+    *value = eq + 1;
+    return name;
+}
+
+static bool parse_shape(struct parse *p, const char *text)
+{
+    const char *value = NULL;
+    const char *name = split_pin(p, O_SHAPE, text, &value);
+    if (!name) {
+        return false;
+    }
+    struct shape_pin *pin =
+        arena_push(p->cx->keep, p->shape, &p->out->opt.n_shape, &p->cap_shape);
+    char *dims = arena_strdup(p->cx->keep, value);
+    if (!pin || !dims) {
+        return false;
+    }
+    p->out->opt.shape = p->shape;
+    pin->name = name;
+    while (dims && *value) { /* an empty VALUE is a scalar */
+        char *x = strchr(dims, 'x');
+        if (x) {
+            *x = '\0';
+        }
+        uint32_t dim = 0;
+        if (pin->shape.rank == TENSOR_MAX_RANK || !parse_u32(dims, &dim)) {
+            return usage(p->cx, O_SHAPE, text,
+                         "NAME=DIMxDIMx..., at most 8 dimensions");
+        }
+        pin->shape.dim[pin->shape.rank++] = dim;
+        dims = x ? x + 1 : NULL;
+    }
+    return true;
+}
+
+static bool parse_const(struct parse *p, const char *text)
+{
+    const char *value = NULL;
+    const char *name = split_pin(p, O_CONST, text, &value);
+    if (!name) {
+        return false;
+    }
+    struct const_pin *pin =
+        arena_push(p->cx->keep, p->pin, &p->out->opt.n_pin, &p->cap_pin);
+    if (!pin) {
+        return false;
+    }
+    p->out->opt.pin = p->pin;
+    pin->name = name;
+    return parse_f64(value, &pin->value) ||
+           usage(p->cx, O_CONST, text, "NAME=NUMBER");
+}
+
+/* The index of `text` among the '|'-separated words of the option's argument;
+ * -1 reported. */
+static int parse_word(struct parse *p, enum opt_id id, const char *text)
+{
+    const size_t len = strlen(text);
+    int ix = 0;
+    for (const char *w = opts[id].arg; *w; ix++) {
+        const size_t n = strcspn(w, "|");
+        if (n == len && memcmp(w, text, n) == 0) {
+            return ix;
+        }
+        w += n + (w[n] == '|');
+    }
+    (void)usage(p->cx, id, text, opts[id].arg);
+    return -1;
+}
+
+static bool parse_target(struct parse *p, const char *text)
+{
+    if (strcmp(text, "list") == 0) {
+        p->out->list_targets = true;
+        return true;
+    }
+    p->out->opt.target = target_find(text);
+    return p->out->opt.target ||
+           diag_error(p->cx->diag, E_TARGET, at_option("--target"),
+                      "'%s' is no target; --target list names them", text);
+}
+
+static bool parse_dump(struct parse *p, const char *text)
+{
+    static const char *const stage[] = {
+        [DUMP_GRAPH] = "graph",   [DUMP_LAYERS] = "layers",
+        [DUMP_CHUNKS] = "chunks", [DUMP_CAND] = "cand",
+        [DUMP_PLAN] = "plan",
+    };
+    for (int i = DUMP_GRAPH; i <= DUMP_PLAN; i++) {
+        if (strcmp(stage[i], text) == 0) {
+            p->out->dump = (enum cli_dump)i;
+            return true;
+        }
+    }
+    return usage(p->cx, O_DUMP, text, "graph, layers, chunks, cand or plan");
+}
+
+static bool parse_one(struct parse *p, enum opt_id id, const char *v)
+{
+    struct cli_args *a = p->out;
+    int word = 0;
+    switch (id) {
+    case O_BUDGETS:
+        return parse_budgets(p, v);
+    case O_OUT:
+        a->out_dir = v;
+        return true;
+    case O_NAME:
+        p->name = v;
+        return true;
+    case O_TARGET:
+        return parse_target(p, v);
+    case O_DEVICE:
+        a->device = v;
+        return true;
+    case O_SHAPE:
+        return parse_shape(p, v);
+    case O_CONST:
+        return parse_const(p, v);
+    case O_THREADS:
+        return (parse_u32(v, &a->opt.n_thread) && a->opt.n_thread >= 1 &&
+                a->opt.n_thread <= 64) ||
+               usage(p->cx, id, v, "a number of threads from 1 to 64");
+    case O_COMPRESS:
+        word = parse_word(p, id, v);
+        a->opt.compress = (enum compress)word;
+        return word >= 0;
+    case O_NUMERICS:
+        word = parse_word(p, id, v);
+        a->opt.numerics = (enum numerics)word;
+        return word >= 0;
+    case O_MAX_STEP:
+        return (parse_u64(v, &a->opt.max_step_us) && a->opt.max_step_us > 0) ||
+               usage(p->cx, id, v, "a number of microseconds above 0");
+    case O_INLINE_BLOB:
+        a->inline_blob = true;
+        return true;
+    case O_SELF_CONTAINED:
+        a->self_contained = true;
+        return true;
+    case O_TABLES:
+        a->tables = true;
+        return true;
+    case O_PLAN_FILE:
+        a->plan_file = v;
+        return true;
+    case O_JSON:
+        a->json = v;
+        return true;
+    case O_DUMP:
+        return parse_dump(p, v);
+    case O_DUMP_AFTER:
+        a->dump_after = v;
+        return true;
+    case O_QUIET:
+        a->quiet = true;
+        return true;
+    case O_HELP:
+        a->help = true;
+        return true;
+    case O_VERSION:
+        a->version = true;
+        return true;
+    case OPT_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* The option that `arg` is: "--name" or "--name=value" (value then points into
+ * arg); OPT_COUNT if there is none. */
+static enum opt_id find_opt(const char *arg, const char **value)
+{
+    const size_t len = strcspn(arg, "=");
+    *value = arg[len] == '=' ? arg + len + 1 : NULL;
+    int id = 0;
+    while (id < OPT_COUNT && (strlen(opts[id].name) != len ||
+                              memcmp(opts[id].name, arg, len) != 0)) {
+        id++;
+    }
+    return (enum opt_id)id;
+}
+
+/* Defaults that depend on other options, and what must be there. */
+static bool finish(struct parse *p)
+{
+    struct cli_args *a = p->out;
+    struct arena *keep = p->cx->keep;
+    if (a->help || a->version || a->list_targets) {
+        return true;
+    }
+    if (!a->model) {
+        return diag_error(p->cx->diag, E_USAGE, at_none(),
+                          "no model given: flexc MODEL.onnx --budgets "
+                          "50M,100M (flexc --help)");
+    }
+    if (a->opt.n_budget == 0 && a->dump == DUMP_NONE && !a->dump_after) {
+        return diag_error(p->cx->diag, E_USAGE, at_option("--budgets"),
+                          "is needed, for example --budgets 50M,100M or "
+                          "--budgets min,max");
+    }
+    if (p->name && !*p->name) {
+        return usage(p->cx, O_NAME, p->name, "a name");
+    }
+    const char *stem = p->name ? p->name : path_stem(keep, a->model);
+    const char *ident = stem ? cg_ident(keep, stem) : NULL;
+    a->name = ident;
+    if (ident && !a->out_dir) {
+        a->out_dir = arena_printf(keep, "%s.flex", ident);
+    }
+    return ident && a->out_dir;
+}
+
+bool cli_parse(int argc, char **argv, struct cx *cx, struct cli_args *out)
+{
+    *out = (struct cli_args){
+        .opt = {.target = target_find("host"), .n_thread = 1},
+    };
+    struct parse p = {.cx = cx, .out = out};
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] != '-' || argv[i][1] == '\0') {
+            if (out->model) {
+                return diag_error(cx->diag, E_USAGE, at_none(),
+                                  "two models given, '%s' and '%s': one at a "
+                                  "time",
+                                  out->model, argv[i]);
+            }
+            out->model = argv[i];
+            continue;
+        }
+        const char *value = NULL;
+        const enum opt_id id = find_opt(argv[i], &value);
+        if (id == OPT_COUNT) {
+            return diag_error(cx->diag, E_USAGE, at_option(argv[i]),
+                              "unknown option; flexc --help lists them");
+        }
+        if (opts[id].arg && !value) {
+            if (i + 1 == argc) {
+                return diag_error(cx->diag, E_USAGE, at_option(opts[id].name),
+                                  "needs %s after it", opts[id].arg);
+            }
+            value = argv[++i];
+        } else if (!opts[id].arg && value) {
+            return diag_error(cx->diag, E_USAGE, at_option(opts[id].name),
+                              "takes no value");
+        }
+        if (!parse_one(&p, id, value)) {
+            return false;
+        }
+    }
+    return finish(&p);
+}
+
+void cli_help(struct buf *out)
+{
+    buf_str(out,
+            "flexc MODEL.onnx --budgets LIST [-o DIR] [options]\n"
+            "Compiles an ONNX model to C plus one blob of weights, with one "
+            "plan per memory budget.\n\n");
+    for (int i = 0; i < OPT_COUNT; i++) {
+        char left[48];
+        const char *arg = opts[i].arg;
+        size_t len = 0;
+        for (const char *s = opts[i].name; *s && len < sizeof left - 1; s++) {
+            left[len++] = *s;
+        }
+        if (arg) {
+            left[len++] = ' ';
+        }
+        for (const char *s = arg ? arg : ""; *s && len < sizeof left - 1; s++) {
+            left[len++] = *s;
+        }
+        left[len] = '\0';
+        buf_printf(out, "  %-28s %s\n", left, opts[i].help);
+    }
+    buf_str(out, "\nExit: 0 done, 1 bad or unsupported input, 2 usage, 3 no "
+                 "feasible plan, 4 system.\n");
+}

@@ -1,0 +1,155 @@
+#include "cli/cli_report.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include "base/diag.h"
+
+enum { HUMAN_CAP = 16 };
+
+/* Bytes with three digits and an SI unit, for people. */
+static const char *human(char dst[HUMAN_CAP], uint64_t bytes)
+{
+    static const char unit[] = "KMG";
+    double v = (double)bytes;
+    int u = -1;
+    while (v >= 999.5 && u < 2) {
+        v /= 1000;
+        u++;
+    }
+    if (u < 0) {
+        (void)snprintf(dst, HUMAN_CAP, "%u", (unsigned)bytes);
+    } else {
+        (void)snprintf(dst, HUMAN_CAP, "%.*f%c",
+                       v < 9.995   ? 2
+                       : v < 99.95 ? 1
+                                   : 0,
+                       v, unit[u]);
+    }
+    return dst;
+}
+
+/* latency / bound - 1; 0 when the bound says nothing. */
+static double gap_of(const struct plan *p)
+{
+    return p->bound_ns == 0 ? 0
+                            : (double)p->latency_ns / (double)p->bound_ns - 1;
+}
+
+static const char *peak_node(const struct cli_result *r, const struct plan *p)
+{
+    return p->peak_layer < r->layers->n_layer
+               ? r->layers->layer[p->peak_layer].name
+               : "";
+}
+
+void cli_table(const struct cli_result *r, struct buf *out)
+{
+    char a[HUMAN_CAP];
+    char b[HUMAN_CAP];
+    char c[HUMAN_CAP];
+    uint64_t macs = 0;
+    for (uint32_t i = 0; i < r->layers->n_layer; i++) {
+        macs += r->layers->layer[i].macs;
+    }
+    buf_printf(out,
+               "%s: %u layers, %s weights, %s multiply-adds, target %s, "
+               "device %s\n",
+               r->args->name, r->layers->n_layer,
+               human(a, r->layers->weight_bytes), human(b, macs),
+               r->args->opt.target->name, r->args->opt.device->name);
+    buf_printf(out, "%-10s %8s %11s %11s %6s %9s %9s  %s\n", "budget", "peak",
+               "latency", "bound", "gap", "resident", "streamed",
+               "peak set by");
+    for (uint32_t i = 0; i < r->n_plan; i++) {
+        const struct plan *p = &r->plans->plan[i];
+        buf_printf(out, "%-10s %8s %8.2f ms %8.2f ms %5.1f%% %9s %9s  %s\n",
+                   p->budget_text, human(a, p->peak),
+                   (double)p->latency_ns / 1e6, (double)p->bound_ns / 1e6,
+                   100 * gap_of(p), human(b, p->resident_bytes),
+                   human(c, p->streamed_bytes), peak_node(r, p));
+    }
+}
+
+/* Appends the text of `root` and frees it. */
+static bool emit(cJSON *root, bool built, struct cx *cx, struct buf *out)
+{
+    char *text = built ? cJSON_Print(root) : NULL;
+    cJSON_Delete(root);
+    if (!text) {
+        return diag_error(cx->diag, E_MEMORY, at_none(),
+                          "no memory for the JSON text");
+    }
+    buf_printf(out, "%s\n", text);
+    cJSON_free(text);
+    return buf_ok(out);
+}
+
+static bool num(cJSON *o, const char *key, double v)
+{
+    return cJSON_AddNumberToObject(o, key, v);
+}
+
+static bool str(cJSON *o, const char *key, const char *v)
+{
+    return cJSON_AddStringToObject(o, key, v);
+}
+
+static bool plan_json(const struct cli_result *r, uint32_t ix, cJSON *list)
+{
+    const struct plan *p = &r->plans->plan[ix];
+    cJSON *o = cJSON_CreateObject();
+    if (!cJSON_AddItemToArray(list, o)) {
+        return false;
+    }
+    cJSON *entries = NULL;
+    cJSON *e = NULL;
+    return str(o, "budget", p->budget_text) &&
+           num(o, "peak", (double)p->peak) &&
+           num(o, "resident_bytes", (double)p->resident_bytes) &&
+           num(o, "plan_bytes", (double)r->plan_bytes[ix]) &&
+           str(o, "peak_node", peak_node(r, p)) &&
+           (entries = cJSON_AddArrayToObject(o, "entries")) &&
+           (e = cJSON_CreateObject()) && cJSON_AddItemToArray(entries, e) &&
+           str(e, "name", "main") &&
+           num(e, "latency_us", (double)p->latency_ns / 1e3) &&
+           num(e, "bound_us", (double)p->bound_ns / 1e3) &&
+           num(e, "gap", gap_of(p)) &&
+           num(e, "streamed_bytes", (double)p->streamed_bytes) &&
+           num(e, "read_bytes", (double)p->read_bytes) &&
+           num(e, "longest_step_us", (double)p->longest_step_ns / 1e3);
+}
+
+bool cli_json(const struct cli_result *r, struct cx *cx, struct buf *out)
+{
+    uint64_t macs = 0;
+    for (uint32_t i = 0; i < r->layers->n_layer; i++) {
+        macs += r->layers->layer[i].macs;
+    }
+    cJSON *root = cJSON_CreateObject();
+    cJSON *plans = NULL;
+    bool ok = str(root, "model", r->args->name) &&
+              str(root, "target", r->args->opt.target->name) &&
+              str(root, "device", r->args->opt.device->name) &&
+              num(root, "weights_bytes", (double)r->layers->weight_bytes) &&
+              num(root, "blob_bytes", (double)r->chunks->blob_bytes) &&
+              num(root, "macs", (double)macs) &&
+              num(root, "min_budget", (double)r->least->peak) &&
+              str(root, "min_budget_node", peak_node(r, r->least)) &&
+              (plans = cJSON_AddArrayToObject(root, "plans"));
+    for (uint32_t i = 0; ok && i < r->n_plan; i++) {
+        ok = plan_json(r, i, plans);
+    }
+    return emit(root, ok, cx, out);
+}
+
+bool cli_json_error(struct cx *cx, struct buf *out)
+{
+    const struct diag *d = cx->diag;
+    cJSON *root = cJSON_CreateObject();
+    cJSON *e = cJSON_AddObjectToObject(root, "error");
+    const bool ok = str(e, "id", diag_id_name(d->id)) &&
+                    str(e, "node", d->where == DIAG_AT_NODE ? d->name : "") &&
+                    num(e, "min_budget", (double)d->least_bytes);
+    return emit(root, ok, cx, out);
+}

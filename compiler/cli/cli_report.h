@@ -1,0 +1,33 @@
+/* cli_report.h - what a compile says: the table and the JSON. */
+#ifndef FLEXC_CLI_CLI_REPORT_H
+#define FLEXC_CLI_CLI_REPORT_H
+
+#include "base/buf.h"
+#include "base/cx.h"
+#include "cli/cli_parse.h"
+#include "ir/chunks.h"
+#include "ir/layer.h"
+#include "ir/plan.h"
+
+/* Everything about a finished compile. */
+struct cli_result {
+    const struct cli_args *args;
+    const struct layers *layers;
+    const struct chunks *chunks;
+    const struct plan_set *plans;
+    const struct plan *least;   /* the plan for the least budget found */
+    const uint64_t *plan_bytes; /* encoded size of each plan */
+    uint32_t n_plan; /* asked for; plans may hold one more, the least */
+};
+
+/* One line a plan: budget, peak, latency, bound, gap, resident, streamed, and
+ * the node that sets the peak. */
+void cli_table(const struct cli_result *r, struct buf *out);
+
+/* The keys are listed in the README. false: out of memory, reported. */
+NODISCARD bool cli_json(const struct cli_result *r, struct cx *cx,
+                        struct buf *out);
+/* {"error": {"id", "node", "min_budget"}} of the diag. */
+NODISCARD bool cli_json_error(struct cx *cx, struct buf *out);
+
+#endif

@@ -1,0 +1,304 @@
+#include "cli/cmd_compile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/fileio.h"
+#include "cli/cli_device.h"
+#include "cli/cli_report.h"
+#include "codegen/cg_print.h"
+#include "codegen/cg_table.h"
+#include "frontend/onnx/onnx_import.h"
+#include "ir/graph.h"
+#include "kernels/catalogue.h"
+#include "passes/lower.h"
+#include "passes/passes.h"
+#include "planner/plan_check.h"
+#include "planner/planner.h"
+#include "weights/blob_write.h"
+#include "weights/chunk_cut.h"
+
+/* Files of one compile, written under temporary names until all are there. */
+enum { MAX_FILES = 8 };
+struct outputs {
+    struct cx *cx;
+    const char *dir;
+    bool dir_is_new;
+    struct file_out file[MAX_FILES];
+    uint32_t n;
+};
+
+static struct file_out *outputs_add(struct outputs *o, const char *name)
+{
+    const char *path = path_join(o->cx->keep, o->dir, name);
+    struct file_out *f = &o->file[o->n];
+    if (!path || !file_out_open(f, path, o->cx->keep, o->cx->diag)) {
+        return NULL;
+    }
+    o->n++;
+    return f;
+}
+
+static bool outputs_write(struct outputs *o, const char *name,
+                          const struct buf *b)
+{
+    struct file_out *f = outputs_add(o, name);
+    return f && file_out_write(f, buf_bytes(b).data, buf_bytes(b).len);
+}
+
+static bool outputs_commit(struct outputs *o)
+{
+    for (uint32_t i = 0; i < o->n; i++) {
+        if (!file_out_commit(&o->file[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void outputs_abort(struct outputs *o)
+{
+    for (uint32_t i = 0; i < o->n; i++) {
+        file_out_abort(&o->file[i]);
+    }
+    if (o->dir_is_new) {
+        dir_remove_empty(o->dir);
+    }
+}
+
+/* The stages' nouns, in order. */
+struct line {
+    struct graph graph;
+    struct layers layers;
+    struct chunks chunks;
+    struct cands cands;
+    struct plan_set plans;
+    struct cg_model tables;
+};
+
+/* model.onnx -> graph -> layers -> chunks; stops after what --dump asks for. */
+static bool front_half(struct cli_args *a, struct cx *cx, struct line *s,
+                       struct buf *text, bool *stop)
+{
+    *stop = true;
+    if (!onnx_import(a->model, cx, &s->graph) ||
+        !passes_run(&s->graph, cx, a->dump_after, text)) {
+        return false;
+    }
+    if (a->dump_after) {
+        return true;
+    }
+    if (a->dump == DUMP_GRAPH) {
+        return graph_print(&s->graph, text);
+    }
+    if (!lower(&s->graph, cx, &s->layers) || !layers_check(&s->layers, cx)) {
+        return false;
+    }
+    s->layers.name = a->name;
+    if (a->dump == DUMP_LAYERS) {
+        return layers_print(&s->layers, text);
+    }
+    *stop = false;
+    return chunk_cut(&s->layers, &a->opt, cx, &s->chunks);
+}
+
+/* The budgets asked for and, for the report, the least: one plan each. */
+static bool make_plans(struct cli_args *a, struct cx *cx, struct line *s)
+{
+    if (a->plan_file) {
+        struct file_map map;
+        struct plan *plan = arena_new(cx->keep, struct plan, 1);
+        if (!plan || !file_map(a->plan_file, cx->diag, &map)) {
+            return false;
+        }
+        diag_set_input(cx->diag, a->plan_file);
+        const bool ok = plan_parse(map.bytes, cx, plan);
+        file_unmap(&map);
+        s->plans = (struct plan_set){.plan = plan, .n_plan = 1};
+        return ok;
+    }
+    struct budget *b = arena_new(cx->keep, struct budget, a->opt.n_budget + 1);
+    if (!b) {
+        return false;
+    }
+    if (a->opt.n_budget > 0) {
+        memcpy(b, a->opt.budget, a->opt.n_budget * sizeof *b);
+    }
+    b[a->opt.n_budget] = (struct budget){.kind = BUDGET_MIN, .text = "min"};
+    struct options opt = a->opt;
+    opt.budget = b;
+    opt.n_budget = a->opt.n_budget + 1;
+    return plan_make(&s->layers, &s->chunks, &s->cands, opt.device, &opt, cx,
+                     &s->plans);
+}
+
+/* chunks + device -> candidates -> plans, proven -> tables. */
+static bool back_half(struct cli_args *a, struct cx *cx, struct line *s,
+                      struct buf *text, bool *stop)
+{
+    *stop = true;
+    if (a->dump == DUMP_CHUNKS) {
+        return chunks_print(&s->chunks, text);
+    }
+    if (!cand_build(&s->layers, &s->chunks, &a->opt, cx, &s->cands)) {
+        return false;
+    }
+    if (a->dump == DUMP_CAND) {
+        return cands_print(&s->cands, &s->layers, text);
+    }
+    if (!make_plans(a, cx, s) ||
+        !plan_check(&s->layers, &s->chunks, &s->cands, &s->plans, cx)) {
+        return false;
+    }
+    const uint32_t n = a->plan_file ? 1 : a->opt.n_budget;
+    if (a->dump == DUMP_PLAN) {
+        for (uint32_t i = 0; i < n; i++) {
+            if (!plan_print(&s->plans.plan[i], text)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    *stop = false;
+    const struct plan_set asked = {.plan = s->plans.plan, .n_plan = n};
+    struct plan_set *kept = arena_new(cx->keep, struct plan_set, 1);
+    if (!kept) {
+        return false;
+    }
+    *kept = asked;
+    return cg_build(&s->layers, &s->chunks, &s->cands, kept, cx, &s->tables);
+}
+
+static bool write_files(struct cli_args *a, struct cx *cx, struct line *s,
+                        struct outputs *o, struct span blob)
+{
+    const struct cg_style style = {
+        .name = a->name,
+        .version = FLEXC_VERSION_TEXT,
+        .opt = &a->opt,
+        .blob = blob,
+        .self_contained = a->self_contained,
+    };
+    struct buf b;
+    buf_init(&b, cx->keep);
+    bool ok = true;
+    if (a->tables) {
+        ok = cg_table(&s->tables, &b) &&
+             outputs_write(o, arena_printf(cx->keep, "%s.flxt", a->name), &b);
+    } else {
+        static const struct {
+            bool (*print)(const struct cg_model *, const struct cg_style *,
+                          struct cx *, struct buf *);
+            const char *format;
+        } file[] = {
+            {cg_print_header, "%s.h"},
+            {cg_print_source, "%s.c"},
+            {cg_print_makefile, "Makefile"},
+            {cg_print_cmake, "CMakeLists.txt"},
+        };
+        for (uint32_t i = 0; ok && i < sizeof file / sizeof file[0]; i++) {
+            buf_cut(&b, 0);
+            const char *name = file[i].format;
+            if (name[0] == '%') {
+                name = arena_printf(cx->keep, "%s%s", a->name, name + 2);
+            }
+            ok = name && file[i].print(&s->tables, &style, cx, &b) &&
+                 outputs_write(o, name, &b);
+        }
+    }
+    buf_free(&b);
+    return ok;
+}
+
+/* The blob goes to its file chunk by chunk while it is packed; a dump needs
+ * sizes and checksums only, and drops the bytes. */
+static bool compile(struct cli_args *a, struct cx *cx, struct outputs *o,
+                    struct line *s, struct buf *text)
+{
+    bool stop = false;
+    if (!front_half(a, cx, s, text, &stop) || stop) {
+        return !cx->diag->id;
+    }
+    struct buf inline_blob;
+    buf_init(&inline_blob, cx->keep);
+    struct blob_out blob = {.diag = cx->diag};
+    if (a->dump == DUMP_NONE && a->inline_blob) {
+        blob.mem = &inline_blob;
+    } else if (a->dump == DUMP_NONE) {
+        if (!dir_make(o->dir, cx->diag, &o->dir_is_new)) {
+            return false;
+        }
+        const char *name = arena_printf(cx->keep, "%s.flxw", a->name);
+        blob.file = name ? outputs_add(o, name) : NULL;
+        if (!blob.file) {
+            return false;
+        }
+    }
+    if (!blob_write(&s->layers, &s->chunks, &a->opt, &blob, cx) ||
+        !back_half(a, cx, s, text, &stop) || stop) {
+        return !cx->diag->id;
+    }
+    if (!dir_make(o->dir, cx->diag, o->n == 0 ? &o->dir_is_new : NULL) ||
+        !write_files(a, cx, s, o, buf_bytes(&inline_blob))) {
+        return false;
+    }
+    buf_free(&inline_blob);
+    return true;
+}
+
+static bool report(struct cli_args *a, struct cx *cx, struct outputs *o,
+                   const struct line *s, struct buf *text)
+{
+    const uint32_t n = s->tables.model.n_plan;
+    uint64_t *plan_bytes = arena_new(cx->keep, uint64_t, n);
+    if (!plan_bytes) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct flx_plan_head h;
+        memcpy(&h, s->tables.model.plan[i], sizeof h);
+        plan_bytes[i] = (uint64_t)h.n_words * 4;
+    }
+    const struct cli_result r = {
+        .args = a,
+        .layers = &s->layers,
+        .chunks = &s->chunks,
+        .plans = &s->plans,
+        .least = &s->plans.plan[s->plans.n_plan - 1],
+        .plan_bytes = plan_bytes,
+        .n_plan = n,
+    };
+    if (!a->quiet && !(a->json && strcmp(a->json, "-") == 0)) {
+        cli_table(&r, text);
+    }
+    if (!a->json) {
+        return true;
+    }
+    if (strcmp(a->json, "-") == 0) {
+        return cli_json(&r, cx, text);
+    }
+    struct buf b;
+    buf_init(&b, cx->keep);
+    struct file_out *f = &o->file[o->n];
+    const bool ok =
+        cli_json(&r, cx, &b) && file_out_open(f, a->json, cx->keep, cx->diag);
+    o->n += ok;
+    return ok && file_out_write(f, buf_bytes(&b).data, buf_bytes(&b).len);
+}
+
+bool cmd_compile(struct cli_args *a, struct cx *cx, struct buf *text)
+{
+    struct outputs o = {.cx = cx, .dir = a->out_dir};
+    struct line s = {0};
+    diag_set_input(cx->diag, a->model);
+    if (cli_device(a, cx) && compile(a, cx, &o, &s, text) &&
+        (a->dump != DUMP_NONE || a->dump_after ||
+         report(a, cx, &o, &s, text)) &&
+        outputs_commit(&o)) {
+        return true;
+    }
+    outputs_abort(&o);
+    return false;
+}

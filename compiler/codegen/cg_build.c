@@ -1,0 +1,464 @@
+#include "codegen/cg_build.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/crc32c.h"
+#include "base/diag.h"
+#include "base/le.h"
+#include "base/size.h"
+
+/* Numbers of the compiler are 64 bits wide, those of the device 32 or 16.
+ * Conversions report once through `fit`; building goes on with zeros. */
+struct fit {
+    struct diag *diag;
+    bool ok;
+};
+
+static uint32_t fit_u32(struct fit *f, uint64_t v, const char *what)
+{
+    uint32_t out = 0;
+    if (!u32_from(&out, v) && f->ok) {
+        f->ok =
+            diag_error(f->diag, E_TOO_BIG, at_none(),
+                       "%s is %llu, the device's tables hold %lu at most", what,
+                       (unsigned long long)v, (unsigned long)UINT32_MAX);
+    }
+    return out;
+}
+
+static uint16_t fit_u16(struct fit *f, uint64_t v, const char *what)
+{
+    if (v > UINT16_MAX) {
+        if (f->ok) {
+            f->ok =
+                diag_error(f->diag, E_TOO_BIG, at_none(),
+                           "%s is %llu, the device's tables hold %u at "
+                           "most",
+                           what, (unsigned long long)v, (unsigned)UINT16_MAX);
+        }
+        return 0;
+    }
+    return (uint16_t)v;
+}
+
+static uint32_t fit_i32(struct fit *f, int64_t v, const char *what)
+{
+    if ((v < INT32_MIN || v > INT32_MAX) && f->ok) {
+        f->ok = diag_error(f->diag, E_TOO_BIG, at_none(),
+                           "%s is %lld, the device's tables hold 31 bits", what,
+                           (long long)v);
+    }
+    return (uint32_t)v;
+}
+
+/* ---- model tables ---- */
+
+static bool build_bufs(const struct layers *l, struct cx *cx, struct fit *f,
+                       struct flx_model *m)
+{
+    struct flx_buf *buf = arena_new(cx->keep, struct flx_buf, l->n_buf);
+    if (!buf) {
+        return false;
+    }
+    for (uint32_t i = 0; i < l->n_buf; i++) {
+        buf[i] = (struct flx_buf){
+            .rows = fit_u32(f, l->buf[i].rows, "a tensor's row count"),
+            .row_bytes = fit_u32(f, l->buf[i].row_bytes, "a tensor's row"),
+            .first = fit_u16(f, l->buf[i].first, "the number of layers"),
+            .last = fit_u16(f, l->buf[i].last, "the number of layers"),
+        };
+    }
+    m->buf = buf;
+    m->n_buf = fit_u16(f, l->n_buf, "the number of tensors");
+    return true;
+}
+
+static uint16_t find_kernel(struct cg_model *out, const struct cand *c)
+{
+    uint16_t i = 0;
+    while (i < out->model.n_kernel &&
+           (out->kernel[i].id != c->kernel ||
+            out->kernel[i].n_word != c->n_word ||
+            memcmp(out->kernel[i].word, c->word, c->n_word * sizeof *c->word) !=
+                0)) {
+        i++;
+    }
+    if (i == out->model.n_kernel) {
+        out->kernel[i] = (struct cg_kernel){
+            .id = c->kernel,
+            .word = c->word,
+            .n_word = c->n_word,
+        };
+        out->model.n_kernel++;
+    }
+    return i;
+}
+
+/* The device sees buffers only; which part of one an operand is, the kernel's
+ * arguments say. Weights as operands come with the panel. */
+static uint16_t arg_buf(const struct operand *o)
+{
+    return o->buf == BUF_WEIGHTS || o->buf == BUF_NONE ? (uint16_t)FLX_BUF_NONE
+                                                       : (uint16_t)o->buf;
+}
+
+static bool build_layers(const struct layers *l, const struct chunks *c,
+                         const struct cands *k, struct cx *cx, struct fit *f,
+                         struct cg_model *out)
+{
+    uint64_t n_arg = 0;
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        n_arg += 1u + l->layer[i].n_in;
+    }
+    struct flx_layer *layer = arena_new(cx->keep, struct flx_layer, l->n_layer);
+    uint16_t *arg = arena_new(cx->keep, uint16_t, n_arg);
+    const char **name = arena_new(cx->keep, const char *, l->n_layer);
+    const char **algorithm = arena_new(cx->keep, const char *, l->n_layer);
+    uint64_t *macs = arena_new(cx->keep, uint64_t, l->n_layer);
+    out->kernel = arena_new(cx->keep, struct cg_kernel, l->n_layer);
+    if (!layer || !arg || !name || !algorithm || !macs || !out->kernel) {
+        return false;
+    }
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        const struct layer *s = &l->layer[i];
+        const struct lattice *t = &c->lattice[i];
+        layer[i] = (struct flx_layer){
+            .kernel = find_kernel(out, &k->cand[i]),
+            .n_arg = (uint16_t)(1 + s->n_in),
+            .arg0 = at,
+            .rows = fit_u32(f, s->rows, "a layer's row count"),
+            .n_panel = fit_u16(f, t->n_panel, "a layer's panel count"),
+            .n_kblock = fit_u16(f, t->n_kblock, "a layer's K block count"),
+            .chunk0 = t->chunk0,
+            .n_chunk = fit_u16(f, t->n_chunk, "a layer's chunk count"),
+            .scratch_bytes =
+                fit_u32(f, k->cand[i].scratch_bytes, "a layer's scratch"),
+        };
+        arg[at++] = arg_buf(&s->out);
+        for (uint32_t j = 0; j < s->n_in; j++) {
+            arg[at++] = arg_buf(&s->in[j]);
+        }
+        name[i] = s->name;
+        algorithm[i] = k->cand[i].algorithm;
+        macs[i] = s->macs;
+    }
+    out->model.layer = layer;
+    out->model.n_layer = fit_u16(f, l->n_layer, "the number of layers");
+    out->model.arg = arg;
+    out->model.n_arg = at;
+    out->layer_name = name;
+    out->layer_algorithm = algorithm;
+    out->layer_macs = macs;
+    return true;
+}
+
+static bool build_chunks(const struct chunks *c, struct cx *cx, struct fit *f,
+                         struct flx_model *m)
+{
+    struct flx_chunk *chunk = arena_new(cx->keep, struct flx_chunk, c->n_chunk);
+    if (!chunk) {
+        return false;
+    }
+    for (uint32_t i = 0; i < c->n_chunk; i++) {
+        const struct chunk *s = &c->chunk[i];
+        chunk[i] = (struct flx_chunk){
+            .blob_off = fit_u32(f, s->blob_off, "the blob"),
+            .stored_bytes = fit_u32(f, s->stored_bytes, "a chunk"),
+            .raw_bytes = fit_u32(f, s->raw_bytes, "a chunk"),
+            .crc = s->crc,
+            .res_off = fit_u32(f, s->res_off, "the model's weights"),
+            .layer = (uint16_t)s->layer,
+            .kblock = (uint16_t)s->kblock,
+            .panel = (uint16_t)s->panel,
+            .n_panel = fit_u16(f, s->n_panel, "a chunk's panel count"),
+            .codec = s->codec == CODEC_ZSTD ? FLX_CODEC_ZSTD : FLX_CODEC_RAW,
+        };
+    }
+    m->chunk = chunk;
+    m->n_chunk = c->n_chunk;
+    m->align = c->align;
+    m->blob_bytes = fit_u32(f, c->blob_bytes, "the blob");
+    m->decode_bytes = fit_u32(f, c->decode_bytes, "the decode workspace");
+    memcpy(m->id, c->id, sizeof m->id);
+    return true;
+}
+
+static struct flx_io *build_io(const struct layer_io *io, uint32_t n,
+                               struct cx *cx, struct fit *f)
+{
+    struct flx_io *out = arena_new(cx->keep, struct flx_io, n);
+    for (uint32_t i = 0; out && i < n; i++) {
+        uint64_t count = 0;
+        if (!shape_count(&io[i].shape, &count) ||
+            !size_mul(&count, count, dtype_bytes(io[i].dtype))) {
+            count = UINT64_MAX;
+        }
+        out[i] = (struct flx_io){
+            .name = io[i].name,
+            .dtype = (uint32_t)io[i].dtype,
+            .buf = io[i].buf,
+            .bytes = fit_u32(f, count, "an input or output"),
+            .rank = io[i].shape.rank,
+        };
+        for (uint32_t d = 0; d < io[i].shape.rank; d++) {
+            out[i].dim[d] = fit_u32(f, (uint64_t)io[i].shape.dim[d],
+                                    "a dimension of an input or output");
+        }
+    }
+    return out;
+}
+
+/* ---- plans ---- */
+
+/* The words of a plan while they are written. */
+struct words {
+    uint32_t *w;
+    uint32_t n;
+};
+
+static void put(struct words *w, uint32_t v)
+{
+    w->w[w->n++] = v;
+}
+
+static void encode_boxes(const struct plan *p, struct words *w, struct fit *f)
+{
+    uint32_t patch = 0; /* of the open loop's body length */
+    for (uint32_t i = 0; i < p->n_box; i++) {
+        const struct plan_box *b = &p->box[i];
+        switch (b->op) {
+        case PLAN_BOX:
+            put(w, (uint32_t)(b->by_row ? FLX_ROWS : FLX_BOX) | b->layer << 4);
+            put(w, b->p0 | b->p1 << 16);
+            put(w, b->kblock | (b->mapped ? FLX_BOX_MAPPED << 16 : 0));
+            put(w, fit_u32(f, b->w_addr, "an address"));
+            put(w, fit_u32(f, (uint64_t)b->wait, "a load counter"));
+            if (b->by_row) {
+                put(w, fit_i32(f, b->row_a, "a row step"));
+                put(w, fit_i32(f, b->row_b, "a row offset"));
+                put(w, fit_i32(f, b->wait_step, "a wait step"));
+            }
+            break;
+        case PLAN_LOOP:
+            put(w, FLX_LOOP);
+            put(w, b->n_iter);
+            patch = w->n;
+            put(w, 0);
+            break;
+        case PLAN_END:
+            w->w[patch] = w->n - patch - 1;
+            put(w, FLX_END);
+            break;
+        case PLAN_LOAD: /* never in this list: plan_check */
+            break;
+        }
+    }
+}
+
+static void encode_loads(const struct plan *p, struct words *w, struct fit *f)
+{
+    uint32_t patch = 0;
+    for (uint32_t i = 0; i < p->n_load; i++) {
+        const struct plan_load *b = &p->load[i];
+        switch (b->op) {
+        case PLAN_LOAD:
+            put(w, FLX_LOAD | (b->resident ? FLX_LOAD_RESIDENT << 4 : 0));
+            put(w, b->chunk0);
+            put(w, b->n_chunk);
+            put(w, fit_u32(f, b->addr, "an address"));
+            put(w, fit_i32(f, b->wait, "a compute counter"));
+            put(w, fit_i32(f, b->wait_step, "a wait step"));
+            break;
+        case PLAN_LOOP:
+            put(w, FLX_LOOP);
+            put(w, b->n_iter);
+            patch = w->n;
+            put(w, 0);
+            break;
+        case PLAN_END:
+            w->w[patch] = w->n - patch - 1;
+            put(w, FLX_END);
+            break;
+        case PLAN_BOX:
+            break;
+        }
+    }
+}
+
+/* Word offset, inside its section, of each instruction; one more for the end.
+ * Boundaries name instructions by index here and by offset on the device. */
+static uint32_t box_words(const struct plan_box *b)
+{
+    switch (b->op) {
+    case PLAN_BOX:
+        return b->by_row ? FLX_ROWS_WORDS : FLX_BOX_WORDS;
+    case PLAN_LOOP:
+        return FLX_LOOP_WORDS;
+    case PLAN_END:
+        return FLX_END_WORDS;
+    case PLAN_LOAD:
+        break;
+    }
+    return 0;
+}
+
+static uint32_t load_words(const struct plan_load *b)
+{
+    switch (b->op) {
+    case PLAN_LOAD:
+        return FLX_LOAD_WORDS;
+    case PLAN_LOOP:
+        return FLX_LOOP_WORDS;
+    case PLAN_END:
+        return FLX_END_WORDS;
+    case PLAN_BOX:
+        break;
+    }
+    return 0;
+}
+
+static void encode_boundaries(const struct plan *p, struct words *w,
+                              struct fit *f)
+{
+    uint32_t box_ix = 0;
+    uint32_t box_pc = 0;
+    uint32_t load_ix = 0;
+    uint32_t load_pc = 0;
+    for (uint32_t i = 0; i < p->n_boundary; i++) {
+        const struct plan_boundary *b = &p->boundary[i];
+        for (; box_ix < b->box_ix; box_ix++) {
+            box_pc += box_words(&p->box[box_ix]);
+        }
+        for (; load_ix < b->load_ix; load_ix++) {
+            load_pc += load_words(&p->load[load_ix]);
+        }
+        put(w, b->id);
+        put(w, b->lo);
+        put(w, b->hi);
+        put(w, box_pc);
+        put(w, fit_u32(f, b->box_count, "a compute counter"));
+        put(w, load_pc);
+        put(w, fit_u32(f, b->load_count, "a load counter"));
+        put(w, b->n_iter);
+        put(w, b->load_iter);
+    }
+}
+
+static uint64_t us_from_ns(uint64_t ns)
+{
+    return size_div_up(ns, 1000);
+}
+
+/* Every field of the header is a word, so the header is copied as words. */
+_Static_assert(sizeof(struct flx_plan_head) % 4 == 0, "plan head is words");
+_Static_assert(sizeof(struct flx_boundary) == 4u * FLX_BOUNDARY_WORDS,
+               "boundary is words");
+
+static uint32_t plan_crc(const uint32_t *w, uint32_t n)
+{
+    const uint32_t first = offsetof(struct flx_plan_head, crc) / 4 + 1;
+    uint32_t crc = 0;
+    for (uint32_t i = first; i < n; i++) {
+        uint8_t le[4];
+        le32_put(le, w[i]);
+        crc = crc32c(crc, le, sizeof le);
+    }
+    return crc;
+}
+
+static const uint32_t *build_plan(const struct layers *l,
+                                  const struct chunks *c, const struct plan *p,
+                                  struct cx *cx, struct fit *f)
+{
+    const uint64_t head_words = sizeof(struct flx_plan_head) / 4;
+    const uint64_t most = head_words + 2u * (uint64_t)l->n_buf + l->n_layer +
+                          (uint64_t)FLX_ROWS_WORDS * p->n_box +
+                          (uint64_t)FLX_LOAD_WORDS * p->n_load +
+                          (uint64_t)FLX_BOUNDARY_WORDS * p->n_boundary;
+    struct words w = {.w = arena_new(cx->keep, uint32_t, most)};
+    if (!w.w) {
+        return NULL;
+    }
+    struct flx_plan_head h = {
+        .magic = FLX_PLAN_MAGIC,
+        .version = FLX_FORMAT_VERSION,
+        .budget_lo = (uint32_t)p->budget,
+        .budget_hi = (uint32_t)(p->budget >> 32),
+        .arena_bytes = fit_u32(f, p->peak, "a plan's peak"),
+        .resident_bytes = fit_u32(f, p->resident_bytes, "the residents"),
+        .n_thread = p->n_thread,
+        .in_flight = p->in_flight,
+        .latency_us = fit_u32(f, us_from_ns(p->latency_ns), "a latency"),
+        .bound_us = fit_u32(f, p->bound_ns / 1000, "a latency"),
+        .longest_step_us =
+            fit_u32(f, us_from_ns(p->longest_step_ns), "a step's time"),
+        .n_step = fit_u32(f, p->n_step, "a plan's step count"),
+        .n_compute = fit_u32(f, p->n_step, "a plan's step count"),
+        .n_load = fit_u32(f, p->n_load_run, "a plan's load count"),
+        .n_boundary = p->n_boundary,
+    };
+    for (uint32_t i = 0; i < 4; i++) {
+        h.id[i] = le32_get(c->id + (size_t)4 * i);
+    }
+    w.n = (uint32_t)head_words;
+    h.buf_off = w.n;
+    for (uint32_t i = 0; i < l->n_buf; i++) {
+        put(&w, fit_u32(f, p->buf[i].addr, "an address"));
+        put(&w, fit_u32(f, p->buf[i].ring, "a ring"));
+    }
+    h.scratch_off = w.n;
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        put(&w, fit_u32(f, p->scratch[i], "an address"));
+    }
+    h.compute_off = w.n;
+    encode_boxes(p, &w, f);
+    h.n_compute_words = w.n - h.compute_off;
+    h.load_off = w.n;
+    encode_loads(p, &w, f);
+    h.n_load_words = w.n - h.load_off;
+    h.boundary_off = w.n;
+    encode_boundaries(p, &w, f);
+    h.n_words = w.n;
+    memcpy(w.w, &h, sizeof h);
+    w.w[offsetof(struct flx_plan_head, crc) / 4] = plan_crc(w.w, w.n);
+    return w.w;
+}
+
+bool cg_build(const struct layers *l, const struct chunks *c,
+              const struct cands *k, const struct plan_set *plans,
+              struct cx *cx, struct cg_model *out)
+{
+    struct fit f = {.diag = cx->diag, .ok = true};
+    struct cg_model g = {.plans = plans};
+    g.model.version = FLX_FORMAT_VERSION;
+    g.model.name = l->name;
+    if (!build_bufs(l, cx, &f, &g.model) ||
+        !build_layers(l, c, k, cx, &f, &g) ||
+        !build_chunks(c, cx, &f, &g.model)) {
+        return false;
+    }
+    g.model.input = build_io(l->input, l->n_input, cx, &f);
+    g.model.output = build_io(l->output, l->n_output, cx, &f);
+    g.model.n_input = fit_u16(&f, l->n_input, "the number of inputs");
+    g.model.n_output = fit_u16(&f, l->n_output, "the number of outputs");
+    g.model.n_plan = fit_u16(&f, plans->n_plan, "the number of plans");
+    const uint32_t **plan =
+        arena_new(cx->keep, const uint32_t *, plans->n_plan);
+    if (!g.model.input || !g.model.output || !plan) {
+        return false;
+    }
+    for (uint32_t i = 0; i < plans->n_plan; i++) {
+        plan[i] = build_plan(l, c, &plans->plan[i], cx, &f);
+        if (!plan[i]) {
+            return false;
+        }
+    }
+    g.model.plan = plan;
+    if (!f.ok) {
+        return false;
+    }
+    *out = g;
+    return true;
+}
