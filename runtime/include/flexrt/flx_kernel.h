@@ -39,10 +39,12 @@ struct flx_call {
     uint32_t kb;
 };
 
-/* Computes part `part` of `n_parts` of the box; the parts together write the
- * box exactly once, in any order or at the same time, and give the same bits
- * for any n_parts >= 1. `arg` is the kernel's argument block; an instance in
- * generated code has the block compiled in and ignores it. */
+/* Operand 0 is the layer's output, operand 1 + i its input in[i], absent and
+ * weight operands included. Computes part `part` of `n_parts` of the box; the
+ * parts together write the box exactly once, in any order or at the same time,
+ * and give the same bits for any n_parts >= 1. `arg` is the kernel's argument
+ * block; an instance in generated code has the block compiled in and ignores
+ * it. */
 typedef void (*flx_kernel_fn)(const struct flx_call *call, const void *arg,
                               uint32_t part, uint32_t n_parts);
 
@@ -51,14 +53,13 @@ struct flx_kernel {
     const void *arg;
 };
 
-/* Argument blocks are made of 32-bit fields only, listed once, so that the
- * compiler can fill and print them by name: U unsigned, I signed, F float,
- * UA/IA arrays (name, length). */
-#define FLX_FIELD_U(NAME) uint32_t NAME;
-#define FLX_FIELD_I(NAME) int32_t NAME;
-#define FLX_FIELD_F(NAME) float NAME;
-#define FLX_FIELD_UA(NAME, N) uint32_t NAME[N];
-#define FLX_FIELD_IA(NAME, N) int32_t NAME[N];
+enum {
+    FLX_MAX_RANK = 8,
+    FLX_EWISE_MAX_IN = 8,
+    FLX_EXPR_MAX_STEP = 24,
+    FLX_CONV_MAX_KH = 16 /* of k_conv_f32_direct: bounds its stack */
+};
+#define FLX_AT_WEIGHTS 0xffffffffu
 
 /* Epilogue of kernels that have one; values of `act` and `residual` are those
  * of enum flx_act and enum flx_residual, equal by value to the compiler's. */
@@ -76,13 +77,70 @@ enum flx_act {
 };
 enum flx_residual { FLX_RES_NONE, FLX_RES_BEFORE_ACT, FLX_RES_AFTER_ACT };
 
+/* Steps of an elementwise program, nearest modes and reductions; values equal
+ * those of the compiler's enums in layer.h. */
+enum flx_expr {
+    FLX_EXPR_IN,
+    FLX_EXPR_IMM,
+    FLX_EXPR_ADD,
+    FLX_EXPR_SUB,
+    FLX_EXPR_MUL,
+    FLX_EXPR_DIV,
+    FLX_EXPR_POW,
+    FLX_EXPR_MIN,
+    FLX_EXPR_MAX,
+    FLX_EXPR_NEG,
+    FLX_EXPR_ABS,
+    FLX_EXPR_EXP,
+    FLX_EXPR_LOG,
+    FLX_EXPR_SQRT,
+    FLX_EXPR_RECIP,
+    FLX_EXPR_FLOOR,
+    FLX_EXPR_CEIL,
+    FLX_EXPR_ERF,
+    FLX_EXPR_RELU,
+    FLX_EXPR_SIGMOID,
+    FLX_EXPR_TANH,
+    FLX_EXPR_PRELU
+};
+enum flx_nearest {
+    FLX_ROUND_PREFER_FLOOR,
+    FLX_ROUND_PREFER_CEIL,
+    FLX_FLOOR,
+    FLX_CEIL
+};
+enum flx_reduce {
+    FLX_REDUCE_MEAN,
+    FLX_REDUCE_SUM,
+    FLX_REDUCE_MAX,
+    FLX_REDUCE_MIN,
+    FLX_REDUCE_L2
+};
+
 #include "flexrt/kernel_args.h"
+
+/* Argument blocks are made of 32-bit fields only, listed once, so that the
+ * compiler can fill and print them by name (kernel_fields.h): U unsigned, I
+ * signed, F float, UA, IA, FA arrays (name, length). */
+#define FLX_FIELD_U(NAME) uint32_t NAME;
+#define FLX_FIELD_I(NAME) int32_t NAME;
+#define FLX_FIELD_F(NAME) float NAME;
+#define FLX_FIELD_UA(NAME, N) uint32_t NAME[N];
+#define FLX_FIELD_IA(NAME, N) int32_t NAME[N];
+#define FLX_FIELD_FA(NAME, N) float NAME[N];
+#define FLX_ARG_STRUCT(NAME, FIELDS)                                           \
+    struct flx_##NAME##_arg {                                                  \
+        FIELDS(FLX_FIELD_U, FLX_FIELD_I, FLX_FIELD_F, FLX_FIELD_UA,            \
+               FLX_FIELD_IA, FLX_FIELD_FA)                                     \
+    };
+FLX_ARG_FAMILIES(FLX_ARG_STRUCT)
 
 /* Ids of the kernels, pinned: kernel_list.def. */
 enum flx_kernel_id {
-#define KERNEL(ID, VALUE, FN, ARG) FLX_K_##ID = VALUE,
+#define KERNEL(ID, VALUE, FN, ARG, FILE) FLX_K_##ID = VALUE,
 #include "flexrt/kernel_list.def"
 #undef KERNEL
+    FLX_KERNEL_IDS
 };
 
 #endif

@@ -1,31 +1,53 @@
 /* kernel_args.h - the argument block of each kernel family, as field lists.
  * Strides, offsets and sizes of activations are in elements unless they say
- * bytes. Included by flx_kernel.h only. */
+ * bytes. Included by flx_kernel.h and kernel_fields.h only. */
 #ifndef FLEXRT_KERNEL_ARGS_H
 #define FLEXRT_KERNEL_ARGS_H
 
-/* Convolution and products with constant weights, one family for grouped,
- * depthwise and fully connected. A K block kb covers flattened K indices
- * [kb * k_block, min(k, (kb + 1) * k_block)), K = (kh, kw, c). */
-#define FLX_CONV_FIELDS(U, I, F, UA, IA)                                       \
+/* An operand of the kernels that work on images, [image][y][x][c], c dense.
+ * by_row: row r = image * rows + y lies in buffer row row0 + r, `pix` elements
+ * a pixel from element col0. Else it lies at element col0, image and row
+ * strides in bytes, and the buffer is held in full. */
+#define FLX_IMAGE_FIELDS(U, P)                                                 \
+    U(P##_by_row)                                                              \
+    U(P##_row_bytes)                                                           \
+    U(P##_img_bytes)                                                           \
+    U(P##_row0)                                                                \
+    U(P##_col0)                                                                \
+    U(P##_pix)
+
+/* An operand of the kernels that work on any shape: element (i0, i1, ...) of
+ * the block's iteration space. `at` is its place in flx_call.arg or
+ * FLX_AT_WEIGHTS (col0 counts from the first weight byte then). */
+#define FLX_VIEW_FIELDS(U, I, IA, P)                                           \
+    U(P##_at)                                                                  \
+    U(P##_by_row)                                                              \
+    U(P##_row_bytes)                                                           \
+    U(P##_row0)                                                                \
+    I(P##_col0)                                                                \
+    IA(P##_stride, FLX_MAX_RANK)
+
+/* The iteration space of those: dim[0 .. row_dims) make the rows. */
+#define FLX_SPACE_FIELDS(U, UA)                                                \
+    U(rank)                                                                    \
+    U(row_dims)                                                                \
+    UA(dim, FLX_MAX_RANK)
+
+/* Convolution, transposed convolution and products with constant weights. A
+ * K block kb covers flattened K indices [kb * k_block, min(k, (kb + 1) *
+ * k_block)), K = (kh, kw, c). in_c and out_c count all groups. res is the
+ * residual, the last operand. */
+#define FLX_CONV_FIELDS(U, I, F, UA, IA, FA)                                   \
     U(out_rows) /* of one image */                                             \
     U(out_w)                                                                   \
     U(out_c)                                                                   \
-    U(out_row_bytes)                                                           \
-    U(out_row0)                                                                \
-    U(out_col0)                                                                \
-    U(out_pix)                                                                 \
+    FLX_IMAGE_FIELDS(U, out)                                                   \
     U(in_rows) /* of one image */                                              \
     U(in_w)                                                                    \
-    U(in_c) /* all groups */                                                   \
-    U(in_row_bytes)                                                            \
-    U(in_row0)                                                                 \
-    U(in_col0)                                                                 \
-    U(in_pix)                                                                  \
-    U(res_row_bytes)                                                           \
-    U(res_row0)                                                                \
-    U(res_col0)                                                                \
-    U(res_pix)                                                                 \
+    U(in_c)                                                                    \
+    FLX_IMAGE_FIELDS(U, in)                                                    \
+    U(res_at) /* in flx_call.arg */                                            \
+    FLX_IMAGE_FIELDS(U, res)                                                   \
     U(group)                                                                   \
     U(kernel_h)                                                                \
     U(kernel_w)                                                                \
@@ -37,14 +59,157 @@
     I(pad_left)                                                                \
     U(k) /* KH * KW * C / group */                                             \
     U(k_block)                                                                 \
-    U(has_bias)                                                                \
     U(residual)                                                                \
     U(act)                                                                     \
     F(act_a)                                                                   \
     F(act_b)
-struct flx_conv_arg {
-    FLX_CONV_FIELDS(FLX_FIELD_U, FLX_FIELD_I, FLX_FIELD_F, FLX_FIELD_UA,
-                    FLX_FIELD_IA)
-};
+
+#define FLX_POOL_FIELDS(U, I, F, UA, IA, FA)                                   \
+    U(is_max)                                                                  \
+    U(count_pad) /* the divisor counts padding inside the pads */              \
+    U(c)                                                                       \
+    U(out_rows)                                                                \
+    U(out_w)                                                                   \
+    FLX_IMAGE_FIELDS(U, out)                                                   \
+    U(in_rows)                                                                 \
+    U(in_w)                                                                    \
+    FLX_IMAGE_FIELDS(U, in)                                                    \
+    U(kernel_h)                                                                \
+    U(kernel_w)                                                                \
+    U(stride_h)                                                                \
+    U(stride_w)                                                                \
+    U(dilation_h)                                                              \
+    U(dilation_w)                                                              \
+    I(pad_top)                                                                 \
+    I(pad_left)                                                                \
+    I(pad_bottom)                                                              \
+    I(pad_right)                                                               \
+    U(act)                                                                     \
+    F(act_a)                                                                   \
+    F(act_b)
+
+/* A postfix program over n_in operands; in_* are those of FLX_VIEW_FIELDS, one
+ * entry an operand (FLX_MAX_RANK strides each). op: enum flx_expr. */
+#define FLX_EWISE_FIELDS(U, I, F, UA, IA, FA)                                  \
+    FLX_SPACE_FIELDS(U, UA)                                                    \
+    FLX_VIEW_FIELDS(U, I, IA, out)                                             \
+    U(n_in)                                                                    \
+    UA(in_at, FLX_EWISE_MAX_IN)                                                \
+    UA(in_by_row, FLX_EWISE_MAX_IN)                                            \
+    UA(in_row_bytes, FLX_EWISE_MAX_IN)                                         \
+    UA(in_row0, FLX_EWISE_MAX_IN)                                              \
+    IA(in_col0, FLX_EWISE_MAX_IN)                                              \
+    IA(in_stride, FLX_EWISE_MAX_IN *FLX_MAX_RANK)                              \
+    U(n_step)                                                                  \
+    UA(op, FLX_EXPR_MAX_STEP)                                                  \
+    UA(ix, FLX_EXPR_MAX_STEP)                                                  \
+    FA(imm, FLX_EXPR_MAX_STEP)                                                 \
+    U(act)                                                                     \
+    F(act_a)                                                                   \
+    F(act_b)
+
+/* Over the last dimension of the space. */
+#define FLX_SOFTMAX_FIELDS(U, I, F, UA, IA, FA)                                \
+    FLX_SPACE_FIELDS(U, UA)                                                    \
+    FLX_VIEW_FIELDS(U, I, IA, out)                                             \
+    FLX_VIEW_FIELDS(U, I, IA, in)                                              \
+    U(is_log)
+
+#define FLX_LRN_FIELDS(U, I, F, UA, IA, FA)                                    \
+    U(rows) /* of one image */                                                 \
+    U(w)                                                                       \
+    U(c)                                                                       \
+    FLX_IMAGE_FIELDS(U, out)                                                   \
+    FLX_IMAGE_FIELDS(U, in)                                                    \
+    U(size)                                                                    \
+    F(alpha)                                                                   \
+    F(beta)                                                                    \
+    F(bias)
+
+/* Output index i of an axis reads input position (i * mul + add) / den. */
+#define FLX_RESIZE_FIELDS(U, I, F, UA, IA, FA)                                 \
+    U(is_linear)                                                               \
+    U(nearest) /* enum flx_nearest */                                          \
+    U(c)                                                                       \
+    U(out_rows)                                                                \
+    U(out_w)                                                                   \
+    FLX_IMAGE_FIELDS(U, out)                                                   \
+    U(in_rows)                                                                 \
+    U(in_w)                                                                    \
+    FLX_IMAGE_FIELDS(U, in)                                                    \
+    U(mul_h)                                                                   \
+    I(add_h)                                                                   \
+    U(den_h)                                                                   \
+    U(mul_w)                                                                   \
+    I(add_w)                                                                   \
+    U(den_w)
+
+/* in index = out index - before; outside in_dim: fill. */
+#define FLX_COPY_FIELDS(U, I, F, UA, IA, FA)                                   \
+    FLX_SPACE_FIELDS(U, UA)                                                    \
+    FLX_VIEW_FIELDS(U, I, IA, out)                                             \
+    FLX_VIEW_FIELDS(U, I, IA, in)                                              \
+    U(elem_bytes) /* 1, 2, 4 or 8 */                                           \
+    U(has_pads)                                                                \
+    UA(in_dim, FLX_MAX_RANK)                                                   \
+    IA(before, FLX_MAX_RANK)                                                   \
+    U(fill_lo)                                                                 \
+    U(fill_hi)
+
+/* Types are those of ONNX TensorProto.DataType. */
+#define FLX_CAST_FIELDS(U, I, F, UA, IA, FA)                                   \
+    FLX_SPACE_FIELDS(U, UA)                                                    \
+    FLX_VIEW_FIELDS(U, I, IA, out)                                             \
+    FLX_VIEW_FIELDS(U, I, IA, in)                                              \
+    U(out_type)                                                                \
+    U(in_type)
+
+/* in: the data, its stride 0 along the dimensions that the index has; ix: the
+ * index, its stride 0 along the others. Indices outside [-axis_len, axis_len)
+ * are taken as the nearest inside. */
+#define FLX_GATHER_FIELDS(U, I, F, UA, IA, FA)                                 \
+    FLX_SPACE_FIELDS(U, UA)                                                    \
+    FLX_VIEW_FIELDS(U, I, IA, out)                                             \
+    FLX_VIEW_FIELDS(U, I, IA, in)                                              \
+    FLX_VIEW_FIELDS(U, I, IA, ix)                                              \
+    U(elem_bytes)                                                              \
+    U(ix_bytes) /* 4 or 8 */                                                   \
+    U(axis_len)                                                                \
+    I(axis_stride)
+
+/* out[..][m][n] = sum over k of a[..][m][k] * b[..][k][n]; the space is
+ * [..][m][n]. a's stride along n and b's along m are 0. */
+#define FLX_MATMUL_FIELDS(U, I, F, UA, IA, FA)                                 \
+    FLX_SPACE_FIELDS(U, UA)                                                    \
+    FLX_VIEW_FIELDS(U, I, IA, out)                                             \
+    FLX_VIEW_FIELDS(U, I, IA, a)                                               \
+    FLX_VIEW_FIELDS(U, I, IA, b)                                               \
+    U(k)                                                                       \
+    I(a_k) /* stride along k */                                                \
+    I(b_k)
+
+/* op: enum flx_reduce; over red_dim, which the space does not have. */
+#define FLX_REDUCE_FIELDS(U, I, F, UA, IA, FA)                                 \
+    FLX_SPACE_FIELDS(U, UA)                                                    \
+    FLX_VIEW_FIELDS(U, I, IA, out)                                             \
+    FLX_VIEW_FIELDS(U, I, IA, in)                                              \
+    U(op)                                                                      \
+    U(n_red)                                                                   \
+    UA(red_dim, FLX_MAX_RANK)                                                  \
+    IA(red_stride, FLX_MAX_RANK)
+
+/* Every family: type struct flx_NAME_arg, its field list. */
+#define FLX_ARG_FAMILIES(X)                                                    \
+    X(conv, FLX_CONV_FIELDS)                                                   \
+    X(pool, FLX_POOL_FIELDS)                                                   \
+    X(ewise, FLX_EWISE_FIELDS)                                                 \
+    X(softmax, FLX_SOFTMAX_FIELDS)                                             \
+    X(lrn, FLX_LRN_FIELDS)                                                     \
+    X(resize, FLX_RESIZE_FIELDS)                                               \
+    X(copy, FLX_COPY_FIELDS)                                                   \
+    X(cast, FLX_CAST_FIELDS)                                                   \
+    X(gather, FLX_GATHER_FIELDS)                                               \
+    X(matmul, FLX_MATMUL_FIELDS)                                               \
+    X(reduce, FLX_REDUCE_FIELDS)
 
 #endif
