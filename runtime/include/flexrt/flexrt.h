@@ -26,9 +26,13 @@ struct flx; /* lies in the arena */
  *          Larger plans become available when it is large enough for them
  *   out    the runtime, inside the arena
  *
- * FLX_E_MODEL, FLX_E_PLAN, FLX_E_ARENA, FLX_E_BLOB, FLX_E_STORAGE,
- * FLX_E_CHECKSUM, FLX_E_ARG: nothing is open, the arena's content is undefined.
- */
+ * The arena's bytes above the plan's peak are handed to port->release. Time:
+ * one pass over tables and plans, a few hundred nanoseconds a box.
+ *
+ * FLX_E_THREADS, FLX_E_DECODE (a chunk is compressed, no decoder), FLX_E_MODEL,
+ * FLX_E_PLAN, FLX_E_ARENA, FLX_E_BLOB, FLX_E_STORAGE, FLX_E_CHECKSUM,
+ * FLX_E_ARG: nothing is open, the arena's content is undefined. FLX_E_PLAN also
+ * for a plan that reads weights in place without port->map. */
 enum flx_err flx_open(const struct flx_model *model,
                       const struct flx_port *port, void *arena,
                       uint32_t arena_bytes, uint32_t plan_id, struct flx **out);
@@ -42,9 +46,12 @@ uint32_t flx_arena_bytes(const struct flx_model *model, uint32_t plan_id);
 void *flx_input(struct flx *rt, uint32_t ix);
 const void *flx_output(const struct flx *rt, uint32_t ix);
 
-/* Runs one whole inference. On an error the inference is abandoned, no load is
- * in flight, residents stay, and the next flx_run starts afresh from inputs
- * that must be written again. */
+/* Runs one whole inference, or the rest of one that flx_step began. On an error
+ * the inference is abandoned, no load is in flight, residents stay, and the
+ * next flx_run starts afresh from inputs that must be written again; a pending
+ * switch stays pending.
+ *
+ * FLX_E_STORAGE, FLX_E_CHECKSUM, FLX_E_DECODE, or what the store returned. */
 enum flx_err flx_run(struct flx *rt);
 
 /* Runs one compute instruction of the current inference (begins one when none
@@ -59,6 +66,10 @@ enum flx_err flx_step(struct flx *rt);
  *
  * Any thread or interrupt; one atomic store, no wait. */
 enum flx_err flx_switch_plan(struct flx *rt, uint32_t plan_id);
+
+/* Like flx_switch_plan, with the largest plan that needs at most `bytes` bytes
+ * and fits the arena. FLX_E_PLAN: there is none; rt unchanged. */
+enum flx_err flx_switch_budget(struct flx *rt, uint64_t bytes);
 
 /* Executes a pending switch now, between inferences. FLX_E_STATE inside one;
  * FLX_E_REFUSED when the port refused to grow: the old plan stays, the request
@@ -85,7 +96,9 @@ void flx_query(const struct flx *rt, struct flx_info *info);
 void flx_close(struct flx *rt);
 
 /* Called by flx_step around each box and by flx_load_run around each load when
- * set; for traces and tests. `kind` 0 box, 1 load; ix layer or first chunk. */
+ * set; for traces and tests. `kind` 0 box, 1 load; ix layer or first chunk;
+ * call is NULL for a load, which may be on the loader's thread. flx_set_trace
+ * waits for loads in flight. */
 typedef void (*flx_trace_fn)(void *ctx, int kind, int end, uint32_t ix,
                              const struct flx_call *call);
 void flx_set_trace(struct flx *rt, flx_trace_fn fn, void *ctx);

@@ -10,6 +10,17 @@
 
 enum { FLX_FORMAT_VERSION = 1, FLX_ID_BYTES = 16 };
 
+/* Limits of every plan. */
+enum {
+    FLX_MAX_IN_FLIGHT = 16, /* loads issued and not yet waited for */
+    FLX_MAX_STEP = 1 << 24  /* executed boxes, and loads, of one inference */
+};
+
+/* The zstd decoder's share of decode_bytes, whatever the chunk: its state for
+ * one-shot decoding (95,992 bytes in zstd 1.5.4) with room to grow. A decoder
+ * that needs more refuses at open. */
+enum { FLX_ZSTD_WORK_BYTES = 98304 };
+
 /* Bytes of runtime state at the bottom of the arena, a bound for every host:
  * control block, load queue, one present bit a chunk; then, if any chunk is
  * compressed, the decode workspace (stored bytes of the largest compressed
@@ -35,6 +46,8 @@ struct flx_buf {
     uint32_t row_bytes;
     uint16_t first; /* layer */
     uint16_t last;
+    uint32_t whole; /* 1: some operand addresses it without rows, so that every
+                       plan holds it in full */
 };
 
 struct flx_layer {
@@ -68,7 +81,8 @@ struct flx_chunk {
     uint32_t codec; /* enum flx_codec_id */
 };
 
-/* An input or output: dense, ONNX order, from the start of its buffer. */
+/* An input or output: dense, ONNX order, from the start of its buffer, which
+ * every plan holds in full. */
 struct flx_io {
     const char *name;
     uint32_t dtype; /* ONNX TensorProto.DataType */
@@ -81,7 +95,8 @@ struct flx_io {
 /* ---- plan -------------------------------------------------------------- *
  * A plan is an array of 32-bit words, the same in generated C and in a .flxp
  * file: the header below, then the sections it names (offsets in words from
- * the plan's start). */
+ * the plan's start). Addresses are bytes from the arena's base, above the
+ * runtime's state, multiples of FLX_PANEL_ALIGN. */
 struct flx_plan_head {
     uint32_t magic;     /* FLX_PLAN_MAGIC */
     uint32_t version;   /* FLX_FORMAT_VERSION */
@@ -93,9 +108,10 @@ struct flx_plan_head {
     uint32_t arena_bytes;    /* peak: everything counted */
     uint32_t resident_bytes; /* decoded prefix of the resident order */
     uint32_t n_thread;       /* valid for 1..n_thread compute threads */
-    uint32_t in_flight;  /* most loads issued and not yet waited for, >= 1 */
-    uint32_t latency_us; /* predicted steady state */
-    uint32_t bound_us;   /* proven lower bound at this budget */
+    uint32_t in_flight;      /* most loads issued and not yet done, 1 ..
+                                FLX_MAX_IN_FLIGHT */
+    uint32_t latency_us;     /* predicted steady state */
+    uint32_t bound_us;       /* proven lower bound at this budget */
     uint32_t longest_step_us;
     uint32_t n_step;      /* executed BOX instructions of one inference */
     uint32_t n_compute;   /* executed compute instructions: BOXes only */
@@ -126,9 +142,12 @@ struct flx_plan_head {
  *     w6  b (signed)   row begin: the end in iteration i - 1; 0 for i = 0
  *     w7  wait_step: added to wait per iteration
  *   LOOP    3 words: w0 FLX_LOOP, w1 iterations >= 1, w2 words of the body
- *     (without LOOP and END). Loops do not nest in this version.
+ *     (without LOOP and END). Loops do not nest in this version. The body is
+ *     not empty, and a BOX in it is a ROWS.
  *   END     1 word: closes the loop
- * An empty box (no rows) is executed, counted and does nothing. */
+ * An empty box (no rows) is executed, counted and does nothing. Waits of
+ * executed boxes never decrease, the last one waits for every load, and a load
+ * that box k waits for has itself a wait <= k: so both streams always end. */
 enum flx_op {
     FLX_BOX = 1,
     FLX_ROWS = 2,
@@ -153,11 +172,14 @@ enum {
  *         other in memory
  *     w3  address; for a resident load state + res_off of the first chunk
  *     w4  wait (signed): may start when the compute counter has reached it;
- *         negative: in the tail of the run before
- *     w5  wait_step
+ *         negative: in the tail of the run before (n_compute + wait); 0: when
+ *         the run has begun; -n_compute: when the run before has
+ *     w5  wait_step (signed)
  *   LOOP, END as above.
  * Loads start and complete in order. A resident load brings only chunks whose
- * present bit is clear, and sets it. */
+ * present bit is clear, and sets it. When every chunk of the model is raw, w3
+ * is congruent to the first chunk's blob_off modulo the model's align, and the
+ * bytes that complete the first and last unit of align belong to the load. */
 #define FLX_LOAD_RESIDENT 1u
 
 /* Boundaries, ascending by compute counter: where another plan can take over.
@@ -167,7 +189,7 @@ enum {
  * held in full, and the order of the live buffers' addresses. A boundary
  * inside a loop (n_iter > 1) stands for the edges before iterations
  * 1 .. n_iter - 1: iteration i has id + i, compute + i * body boxes,
- * load + i * body loads. */
+ * load + i * body loads (of load_pc's loop; 0 when it is in none). */
 struct flx_boundary {
     uint32_t id;
     uint32_t lo;
@@ -175,10 +197,13 @@ struct flx_boundary {
     uint32_t compute_pc; /* word offset in the compute section: next box, or
                             the LOOP that a loop boundary belongs to */
     uint32_t compute;    /* compute counter here, relative to the run */
-    uint32_t load_pc;   /* next load: first one used at or after the boundary */
+    uint32_t load_pc;   /* next load: first one used at or after the boundary; a
+                           LOOP stands for the first load of its body */
     uint32_t load;      /* its number */
     uint32_t n_iter;    /* 1: a plain boundary */
-    uint32_t load_iter; /* loop: iteration of load_pc's loop = i + load_iter */
+    uint32_t load_iter; /* iteration of load_pc's loop = i + load_iter, modulo
+                           2^32; i is 0 for a plain boundary. Not read when
+                           load_pc is in no loop */
 };
 enum { FLX_BOUNDARY_WORDS = 9 };
 

@@ -40,8 +40,16 @@ struct flx_port {
      * start_read begins to read [off, off + len) of the blob to dst and
      * finish_read completes it: FLX_OK, an error, or FLX_PENDING if `wait` is
      * 0 and it is still on its way. One read at a time. A synchronous store
-     * reads in start_read and returns the result in finish_read. */
+     * reads in start_read and returns the result in finish_read.
+     *
+     * read_align: 0 or 1 when the store reads any bytes. Else a power of two,
+     * and where the model allows it (every chunk raw, align a multiple of
+     * read_align) off, dst and len are multiples of it; such a read may end
+     * beyond the blob's last byte, by less than read_align, and brings what
+     * there is. Other reads are exact: where the store cannot do them, it
+     * returns an error. */
     const uint8_t *map;
+    uint32_t read_align;
     enum flx_err (*start_read)(void *ctx, uint32_t off, void *dst,
                                uint32_t len);
     enum flx_err (*finish_read)(void *ctx, int wait);
@@ -65,10 +73,16 @@ struct flx_port {
     enum flx_err (*decode)(void *dst, uint32_t dst_len, const void *src,
                            uint32_t src_len, void *work, uint32_t work_len);
 
+    /* CRC-32C of len bytes continued from crc (0 at first), where the machine
+     * has an instruction or a unit for it. NULL: the core's tables. */
+    uint32_t (*crc32c)(void *ctx, uint32_t crc, const void *src, uint32_t len);
+
     uint64_t (*now_us)(void *ctx); /* any epoch; NULL: times read 0 */
 
-    /* The arena's top. release: bytes from `from` to the arena's end are not
-     * used any more. acquire: they are wanted back up to `to`; 0 refuses. */
+    /* The arena's top. release: `bytes` bytes at `from`, which reach to what
+     * was released before or to the arena's end, are not used any more.
+     * acquire: the `bytes` bytes at `from`, the lowest released ones, are
+     * wanted back; 0 refuses. flx_open releases what its plan does not need. */
     void (*release)(void *ctx, void *from, uint32_t bytes);
     int (*acquire)(void *ctx, void *from, uint32_t bytes);
 };
