@@ -28,8 +28,10 @@ NODISCARD bool cg_print_source(const struct cg_model *g,
 
 /* Makefile and CMakeLists.txt that build NAME.c with the flags that matter. */
 NODISCARD bool cg_print_makefile(const struct cg_model *g,
-                                 const struct cg_style *s, struct buf *out);
+                                 const struct cg_style *s, struct cx *cx,
+                                 struct buf *out);
 NODISCARD bool cg_print_cmake(const struct cg_model *g,
-                              const struct cg_style *s, struct buf *out);
+                              const struct cg_style *s, struct cx *cx,
+                              struct buf *out);
 
 #endif

@@ -1,0 +1,376 @@
+#include "codegen/cg_print.h"
+
+#include <string.h>
+
+#include "base/diag.h"
+#include "base/numtext.h"
+#include "codegen/cg_kernels.h"
+#include "codegen/cg_write.h"
+
+/* ---- the head comment ---- */
+
+static const char *numerics_name(enum numerics n)
+{
+    return n == NUMERICS_DIRECT ? "direct" : "fast";
+}
+
+static const char *compress_name(enum compress c)
+{
+    switch (c) {
+    case COMPRESS_AUTO:
+        return "auto";
+    case COMPRESS_NONE:
+        return "none";
+    case COMPRESS_ZSTD:
+        return "zstd";
+    }
+    return "";
+}
+
+static void print_head(const struct cg_model *g, const struct cg_style *s,
+                       const char *file, struct buf *b)
+{
+    buf_printf(b, "/* %s.%s - made by flexc %s; format %d, model ", s->name,
+               file, s->version, FLX_FORMAT_VERSION);
+    buf_hex(b, g->model.id, sizeof g->model.id);
+    buf_str(b, "\n * model    ");
+    cg_comment_text(b, g->model.name);
+    buf_str(b, "\n * budgets ");
+    for (uint32_t i = 0; i < g->plans->n_plan; i++) {
+        buf_char(b, ' ');
+        cg_comment_text(b, g->plans->plan[i].budget_text);
+    }
+    buf_printf(b,
+               "\n * options  --target %s --threads %u --numerics %s "
+               "--compress %s\n * device   ",
+               s->opt->target->name, s->opt->n_thread,
+               numerics_name(s->opt->numerics),
+               compress_name(s->opt->compress));
+    cg_comment_text(b, s->opt->device->name);
+    buf_str(b, " */\n");
+}
+
+/* ---- NAME.h ---- */
+
+/* "50M" -> 50M, "1.5Mi" -> 1_5MI; two equal texts are told apart by number. */
+static const char *plan_ident(const struct cg_model *g, uint32_t ix,
+                              struct arena *a)
+{
+    const struct plan *p = &g->plans->plan[ix];
+    char text[SIZE_TEXT_CAP];
+    const char *name = p->budget_text;
+    if (!name) {
+        size_text(text, p->budget);
+        name = text;
+    }
+    for (uint32_t i = 0; i < ix; i++) {
+        const char *other = g->plans->plan[i].budget_text;
+        if (other && strcmp(other, name) == 0) {
+            name = arena_printf(a, "%s_%u", name, ix);
+            break;
+        }
+    }
+    /* Inside a longer identifier a leading digit is fine. */
+    const char *ident =
+        name ? cg_ident_upper(a, arena_printf(a, "P%s", name)) : NULL;
+    return ident ? ident + 1 : NULL;
+}
+
+static void print_io_sizes(struct buf *b, const char *upper, const char *what,
+                           const struct flx_io *io, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        buf_printf(b, "#define %s_%s_%u_BYTES %luu /* ", upper, what, i,
+                   (unsigned long)io[i].bytes);
+        cg_comment_text(b, io[i].name);
+        buf_printf(b, " %s[", dtype_name((enum dtype)io[i].dtype));
+        for (uint32_t d = 0; d < io[i].rank; d++) {
+            buf_printf(b, "%s%lu", d ? "," : "", (unsigned long)io[i].dim[d]);
+        }
+        buf_str(b, "] */\n");
+    }
+}
+
+bool cg_print_header(const struct cg_model *g, const struct cg_style *s,
+                     struct cx *cx, struct buf *b)
+{
+    const struct flx_model *m = &g->model;
+    const char *upper = cg_ident_upper(cx->keep, s->name);
+    if (!upper) {
+        return false;
+    }
+    uint64_t most = 0;
+    print_head(g, s, "h", b);
+    buf_printf(b, "#ifndef %s_FLEX_H\n#define %s_FLEX_H\n\n", upper, upper);
+    if (!s->self_contained) {
+        buf_str(b, "#include \"flexrt/flexrt.h\"\n\n");
+    } else if (!cg_runtime_file("flexrt/flexrt.h", b)) {
+        return false;
+    }
+    buf_str(b, "/* Plans, in the order of --budgets, and the arena that each "
+               "needs. */\n");
+    buf_printf(b, "enum %s_plan {\n", s->name);
+    for (uint32_t i = 0; i < m->n_plan; i++) {
+        const char *plan = plan_ident(g, i, cx->keep);
+        if (!plan) {
+            return false;
+        }
+        buf_printf(b, "    %s_PLAN_%s = %u,\n", upper, plan, i);
+    }
+    buf_printf(b, "    %s_N_PLAN = %u\n};\n", upper, m->n_plan);
+    for (uint32_t i = 0; i < m->n_plan; i++) {
+        const struct plan *p = &g->plans->plan[i];
+        const char *plan = plan_ident(g, i, cx->keep);
+        if (!plan) {
+            return false;
+        }
+        buf_printf(b, "#define %s_ARENA_%s_BYTES %lluu\n", upper, plan,
+                   (unsigned long long)p->peak);
+        most = p->peak > most ? p->peak : most;
+    }
+    buf_printf(b,
+               "#define %s_ARENA_BYTES %lluu /* of the largest plan */\n"
+               "#define %s_ALIGN %luu /* of the arena and of a mapped blob */\n"
+               "#define %s_BLOB_BYTES %luu\n\n",
+               upper, (unsigned long long)most, upper, (unsigned long)m->align,
+               upper, (unsigned long)m->blob_bytes);
+    print_io_sizes(b, upper, "INPUT", m->input, m->n_input);
+    print_io_sizes(b, upper, "OUTPUT", m->output, m->n_output);
+    buf_printf(b, "\nextern const struct flx_model %s_model;\n", s->name);
+    if (s->blob.len > 0) {
+        buf_printf(b, "extern const uint8_t %s_blob[%s_BLOB_BYTES];\n", s->name,
+                   upper);
+    }
+    buf_printf(b,
+               "\n/* flx_switch_plan for this model's plans. */\n"
+               "static inline enum flx_err %s_switch_plan(struct flx *rt,\n"
+               "    enum %s_plan plan)\n{\n"
+               "    return flx_switch_plan(rt, (uint32_t)plan);\n}\n\n#endif\n",
+               s->name, s->name);
+    return buf_ok(b);
+}
+
+/* ---- NAME.c ---- */
+
+/* One function per distinct kernel instance: the body with its arguments as
+ * constants, so that the C compiler specialises it. */
+static bool print_kernels(const struct cg_model *g, struct cx *cx,
+                          struct buf *b)
+{
+    for (uint32_t i = 0; i < g->model.n_kernel; i++) {
+        if (!cg_kernel_instance(&g->kernel[i], i, cx, b)) {
+            return false;
+        }
+    }
+    buf_str(b, "static const struct flx_kernel kernels[] = {\n");
+    for (uint32_t i = 0; i < g->model.n_kernel; i++) {
+        buf_printf(b, "    {kernel_%u, NULL},\n", i);
+    }
+    buf_str(b, "};\n\n");
+    return true;
+}
+
+static void print_layers(const struct cg_model *g, struct buf *b)
+{
+    const struct flx_model *m = &g->model;
+    buf_str(b, "/* rows, row bytes, first and last layer */\n"
+               "static const struct flx_buf bufs[] = {\n");
+    for (uint32_t i = 0; i < m->n_buf; i++) {
+        const struct flx_buf *f = &m->buf[i];
+        buf_printf(b, "    {%luu, %luu, %u, %u},\n", (unsigned long)f->rows,
+                   (unsigned long)f->row_bytes, f->first, f->last);
+    }
+    buf_str(b, "};\n\n/* buffers of each layer, output first */\n"
+               "static const uint16_t args[] = {\n");
+    for (uint32_t i = 0; i < m->n_layer; i++) {
+        const struct flx_layer *l = &m->layer[i];
+        buf_str(b, "   ");
+        for (uint32_t k = 0; k < l->n_arg; k++) {
+            buf_printf(b, " %u,", m->arg[l->arg0 + k]);
+        }
+        buf_char(b, '\n');
+    }
+    buf_str(b, "};\n\n/* kernel, operands, first operand, rows, panels, K "
+               "blocks, first chunk,\n * chunks, reserved, scratch bytes of a "
+               "thread */\nstatic const struct flx_layer layers[] = {\n");
+    for (uint32_t i = 0; i < m->n_layer; i++) {
+        const struct flx_layer *l = &m->layer[i];
+        buf_printf(
+            b, "    {%u, %u, %luu, %luu, %u, %u, %luu, %u, 0, %luu}, /* ",
+            l->kernel, l->n_arg, (unsigned long)l->arg0, (unsigned long)l->rows,
+            l->n_panel, l->n_kblock, (unsigned long)l->chunk0, l->n_chunk,
+            (unsigned long)l->scratch_bytes);
+        cg_comment_text(b, g->layer_name[i]);
+        buf_str(b, " */\n");
+    }
+    buf_str(b, "};\n\n");
+}
+
+static void print_chunks(const struct flx_model *m, struct buf *b)
+{
+    if (m->n_chunk == 0) {
+        return;
+    }
+    buf_str(b, "/* blob offset, stored and raw bytes, CRC32C, place when "
+               "resident, layer,\n * K block, first panel, panels, codec */\n"
+               "static const struct flx_chunk chunks[] = {\n");
+    for (uint32_t i = 0; i < m->n_chunk; i++) {
+        const struct flx_chunk *c = &m->chunk[i];
+        buf_printf(b,
+                   "    {%luu, %luu, %luu, 0x%08lxu, %luu, %u, %u, %u, %u, "
+                   "%luu},\n",
+                   (unsigned long)c->blob_off, (unsigned long)c->stored_bytes,
+                   (unsigned long)c->raw_bytes, (unsigned long)c->crc,
+                   (unsigned long)c->res_off, c->layer, c->kblock, c->panel,
+                   c->n_panel, (unsigned long)c->codec);
+    }
+    buf_str(b, "};\n\n");
+}
+
+static void print_io(struct buf *b, const char *name, const struct flx_io *io,
+                     uint32_t n)
+{
+    if (n == 0) {
+        return;
+    }
+    buf_printf(b, "static const struct flx_io %s[] = {\n", name);
+    for (uint32_t i = 0; i < n; i++) {
+        buf_str(b, "    {");
+        cg_string(b, io[i].name);
+        buf_printf(b, ", %luu, %luu, %luu, %luu, {", (unsigned long)io[i].dtype,
+                   (unsigned long)io[i].buf, (unsigned long)io[i].bytes,
+                   (unsigned long)io[i].rank);
+        for (uint32_t d = 0; d < io[i].rank || d == 0; d++) {
+            buf_printf(b, "%s%luu", d ? ", " : "",
+                       (unsigned long)(d < io[i].rank ? io[i].dim[d] : 0));
+        }
+        buf_str(b, "}},\n");
+    }
+    buf_str(b, "};\n\n");
+}
+
+static void print_plans(const struct cg_model *g, struct buf *b)
+{
+    for (uint32_t i = 0; i < g->model.n_plan; i++) {
+        const struct plan *p = &g->plans->plan[i];
+        struct flx_plan_head h;
+        memcpy(&h, g->model.plan[i], sizeof h);
+        buf_str(b, "/* budget ");
+        cg_comment_text(b, p->budget_text ? p->budget_text : "");
+        buf_printf(b, ": peak %llu bytes, %llu resident, %lu us predicted */\n",
+                   (unsigned long long)p->peak,
+                   (unsigned long long)p->resident_bytes,
+                   (unsigned long)h.latency_us);
+        buf_printf(b, "static const uint32_t plan_%u[] = {\n", i);
+        cg_words(b, g->model.plan[i], h.n_words);
+        buf_str(b, "};\n\n");
+    }
+    buf_str(b, "static const uint32_t *const plans[] = {\n");
+    for (uint32_t i = 0; i < g->model.n_plan; i++) {
+        buf_printf(b, "    plan_%u,\n", i);
+    }
+    buf_str(b, "};\n\n");
+}
+
+static void print_model(const struct cg_model *g, const struct cg_style *s,
+                        struct buf *b)
+{
+    const struct flx_model *m = &g->model;
+    buf_printf(b, "const struct flx_model %s_model = {\n", s->name);
+    buf_printf(b, "    .version = %uu,\n    .align = %luu,\n    .id = {",
+               FLX_FORMAT_VERSION, (unsigned long)m->align);
+    for (uint32_t i = 0; i < FLX_ID_BYTES; i++) {
+        buf_printf(b, "%s0x%02x",
+                   i == 0   ? ""
+                   : i == 8 ? ",\n           "
+                            : ", ",
+                   m->id[i]);
+    }
+    buf_str(b, "},\n    .name = ");
+    cg_string(b, m->name);
+    buf_printf(b,
+               ",\n    .blob_bytes = %luu,\n    .decode_bytes = %luu,\n"
+               "    .n_layer = %u,\n    .n_buf = %u,\n    .n_kernel = %u,\n"
+               "    .n_input = %u,\n    .n_output = %u,\n    .n_plan = %u,\n"
+               "    .n_chunk = %luu,\n    .n_arg = %luu,\n",
+               (unsigned long)m->blob_bytes, (unsigned long)m->decode_bytes,
+               m->n_layer, m->n_buf, m->n_kernel, m->n_input, m->n_output,
+               m->n_plan, (unsigned long)m->n_chunk, (unsigned long)m->n_arg);
+    buf_printf(b,
+               "    .layer = layers,\n    .buf = bufs,\n    .arg = args,\n"
+               "    .kernel = kernels,\n    .chunk = %s,\n    .input = %s,\n"
+               "    .output = outputs,\n    .plan = plans,\n};\n",
+               m->n_chunk ? "chunks" : "NULL", m->n_input ? "inputs" : "NULL");
+}
+
+bool cg_print_source(const struct cg_model *g, const struct cg_style *s,
+                     struct cx *cx, struct buf *b)
+{
+    print_head(g, s, "c", b);
+    buf_printf(b, "#include \"%s.h\"\n\n#include <stddef.h>\n\n", s->name);
+    if (!cg_kernel_bodies(g, s->self_contained, b) ||
+        !print_kernels(g, cx, b)) {
+        return false;
+    }
+    print_layers(g, b);
+    print_chunks(&g->model, b);
+    print_io(b, "inputs", g->model.input, g->model.n_input);
+    print_io(b, "outputs", g->model.output, g->model.n_output);
+    print_plans(g, b);
+    print_model(g, s, b);
+    if (s->blob.len > 0) {
+        buf_printf(b, "\n_Alignas(%lu) const uint8_t %s_blob[] = {\n",
+                   (unsigned long)g->model.align, s->name);
+        cg_bytes(b, s->blob.data, s->blob.len);
+        buf_str(b, "};\n");
+    }
+    return buf_ok(b);
+}
+
+/* ---- how to build it ---- */
+
+bool cg_print_makefile(const struct cg_model *g, const struct cg_style *s,
+                       struct cx *cx, struct buf *b)
+{
+    (void)g;
+    (void)cx;
+    buf_printf(b,
+               "# Builds %s.o with the flags that matter: no contraction of "
+               "products and sums\n# (the C spells out every fused "
+               "multiply-add), and the target's instructions.\n"
+               "FLEX_CFLAGS = -std=c11 -O3 -ffp-contract=off %s\n"
+               "FLEXRT_CFLAGS ?= $(shell pkg-config --cflags flexrt)\n\n"
+               "%s.o: %s.c %s.h\n"
+               "\t$(CC) $(FLEX_CFLAGS) $(CFLAGS) $(FLEXRT_CFLAGS) -c -o $@ "
+               "%s.c\n\n"
+               "clean:\n\trm -f %s.o\n\n.PHONY: clean\n",
+               s->name, s->opt->target->cflags, s->name, s->name, s->name,
+               s->name, s->name);
+    return buf_ok(b);
+}
+
+bool cg_print_cmake(const struct cg_model *g, const struct cg_style *s,
+                    struct cx *cx, struct buf *b)
+{
+    (void)g;
+    (void)cx;
+    buf_printf(b,
+               "# add_subdirectory() this folder after find_package(flexc): "
+               "library flex_%s.\n"
+               "add_library(flex_%s STATIC %s.c)\n"
+               "target_include_directories(flex_%s PUBLIC "
+               "${CMAKE_CURRENT_SOURCE_DIR})\n"
+               "target_compile_options(flex_%s PRIVATE -std=c11 -O3 "
+               "-ffp-contract=off)\n",
+               s->name, s->name, s->name, s->name, s->name);
+    if (s->opt->target->cflags[0] != '\0') {
+        buf_printf(b,
+                   "separate_arguments(flex_flags UNIX_COMMAND \"%s\")\n"
+                   "target_compile_options(flex_%s PRIVATE "
+                   "${flex_flags})\n",
+                   s->opt->target->cflags, s->name);
+    }
+    buf_printf(b, "target_link_libraries(flex_%s PUBLIC flexc::flexrt)\n",
+               s->name);
+    return buf_ok(b);
+}
