@@ -134,7 +134,7 @@ static void conv_run(const struct ref_conv *s, const struct conv_run *r,
                 const double *src = row + lo * step + shift;
                 const double *w = r->w + (ic * kh_end + kh) * kw_end + kw;
                 if (r->n_oc == 1) {
-                    add_tap_one(hi - lo, step, src, *w, acc[0] + lo - r->x0);
+                    add_tap_one(hi - lo, step, src, *w, acc[0] + (lo - r->x0));
                     continue;
                 }
                 double w4[OC_BLOCK] = {0};

@@ -27,7 +27,7 @@ int64_t ref_span(const struct ref_shape *s, int from, int to);
 int64_t ref_count(const struct ref_shape *s);
 bool ref_same_shape(const struct ref_shape *a, const struct ref_shape *b);
 
-/* ---- windows: convolution and pooling ---------------------------------- */
+/* ---- windows: convolution and pooling ---- */
 
 enum ref_auto_pad {
     REF_NOTSET,
@@ -94,7 +94,7 @@ void ref_global_avgpool(int64_t planes, int64_t size, const double *x,
 void ref_global_maxpool(int64_t planes, int64_t size, const double *x,
                         double *y);
 
-/* ---- products and normalisations --------------------------------------- */
+/* ---- products and normalisations ---- */
 
 /* y[m][n] = alpha * A B + beta * C; A is a[m][k] (a[k][m] if trans_a), B is
  * b[k][n] (b[n][k] if trans_b), c broadcasts to [m][n]; c may be NULL. */
@@ -157,7 +157,7 @@ struct ref_lrn {
 void ref_lrn(int64_t n, int64_t c, int64_t size, const struct ref_lrn *s,
              const double *x, double *y);
 
-/* ---- elementwise -------------------------------------------------------- */
+/* ---- elementwise ---- */
 
 /* p and q are the operator's parameters, in the order noted. */
 enum ref_unary_op {
@@ -228,7 +228,7 @@ void ref_binary(enum ref_binary_op op, const struct ref_shape *a_shape,
                 const double *a, const struct ref_shape *b_shape,
                 const double *b, double *y);
 
-/* ---- movement: elements are 8 bytes, double or int64_t ------------------ */
+/* ---- movement: elements are 8 bytes, double or int64_t ---- */
 
 /* dst[i...] = src[offset + sum(i * stride)] over `out`; stride in elements. */
 void ref_strided(const struct ref_shape *out, const int64_t *stride,
@@ -272,7 +272,7 @@ void ref_pad(const struct ref_shape *in, const int64_t *begin,
              const struct ref_shape *out, enum ref_pad_mode mode,
              const void *value, const void *src, void *dst);
 
-/* ---- reductions --------------------------------------------------------- */
+/* ---- reductions ---- */
 
 enum ref_reduce_op {
     REF_REDUCE_SUM,
@@ -293,7 +293,7 @@ void ref_reduce(enum ref_reduce_op op, const struct ref_shape *in,
 void ref_argmax(int64_t outer, int64_t len, int64_t inner, bool is_min,
                 bool select_last, const double *x, int64_t *y);
 
-/* ---- resize ------------------------------------------------------------- */
+/* ---- resize ---- */
 
 enum ref_coordinate {
     REF_HALF_PIXEL,

@@ -1,0 +1,1 @@
+flexc_unit_test(reference LIBS flexc_reference)
