@@ -67,6 +67,7 @@ static bool build_bufs(const struct layers *l, struct cx *cx, struct fit *f,
             .row_bytes = fit_u32(f, l->buf[i].row_bytes, "a tensor's row"),
             .first = fit_u16(f, l->buf[i].first, "the number of layers"),
             .last = fit_u16(f, l->buf[i].last, "the number of layers"),
+            .whole = l->buf[i].whole ? 1 : 0,
         };
     }
     m->buf = buf;

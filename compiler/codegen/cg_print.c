@@ -173,12 +173,14 @@ static bool print_kernels(const struct cg_model *g, struct cx *cx,
 static void print_layers(const struct cg_model *g, struct buf *b)
 {
     const struct flx_model *m = &g->model;
-    buf_str(b, "/* rows, row bytes, first and last layer */\n"
-               "static const struct flx_buf bufs[] = {\n");
+    buf_str(b,
+            "/* rows, row bytes, first and last layer, 1: always in full */\n"
+            "static const struct flx_buf bufs[] = {\n");
     for (uint32_t i = 0; i < m->n_buf; i++) {
         const struct flx_buf *f = &m->buf[i];
-        buf_printf(b, "    {%luu, %luu, %u, %u},\n", (unsigned long)f->rows,
-                   (unsigned long)f->row_bytes, f->first, f->last);
+        buf_printf(b, "    {%luu, %luu, %u, %u, %luu},\n",
+                   (unsigned long)f->rows, (unsigned long)f->row_bytes,
+                   f->first, f->last, (unsigned long)f->whole);
     }
     buf_str(b, "};\n\n/* buffers of each layer, output first */\n"
                "static const uint16_t args[] = {\n");

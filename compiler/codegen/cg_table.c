@@ -94,6 +94,7 @@ bool cg_table(const struct cg_model *g, struct buf *out)
         buf_le32(out, m->buf[i].row_bytes);
         buf_le32(out, m->buf[i].first);
         buf_le32(out, m->buf[i].last);
+        buf_le32(out, m->buf[i].whole);
     }
     for (uint32_t i = 0; i < m->n_kernel; i++) {
         buf_le32(out, g->kernel[i].id);
