@@ -43,7 +43,8 @@ struct buffer {
 /* Which rows of an operand the output rows [r0, r1) need:
  *   [floor(r0 * num / den) - lo, ceil(r1 * num / den) + hi)
  * taken inside each image of out_rows output and in_rows operand rows, and
- * clamped to the image; or `all` of them. lo and hi may be negative. */
+ * clamped to the image; or `all` of them, in_rows in number. lo and hi may be
+ * negative. */
 struct row_map {
     bool all;
     uint32_t num;
@@ -127,7 +128,8 @@ enum layer_kind {
     LAYER_LRN,     /* across C. p.lrn */
     LAYER_RESIZE,  /* in[0]: N,H,W,C. p.resize */
     /* out[i] = in[i] (any element type of equal size), or `fill` where the
-     * input index, shifted by p.copy.before, is outside the input (Pad). */
+     * input index, shifted by p.copy.before, is outside the input (Pad).
+     * Without inputs all is `fill`. */
     LAYER_COPY,
     LAYER_CAST,   /* out[i] = (type)in[i] */
     LAYER_GATHER, /* in[0] data, in[1] indices; p.gather */
@@ -297,6 +299,16 @@ struct layers {
     uint32_t n_output;
     uint64_t weight_bytes; /* of all constants the layers read */
 };
+
+/* Elements of a weight: the product of its dimensions; 0 when it is empty. */
+uint64_t weight_count(const struct weight *w);
+
+/* Where the elements of an operand of layer y lie while its buffer is held in
+ * full: element (i0, ...) at *off + sum of i_k * stride[k] elements from the
+ * buffer's start, or from the weight's for BUF_WEIGHTS. */
+void operand_linear(const struct layers *l, const struct layer *y,
+                    const struct operand *o, int64_t *off,
+                    int64_t stride[TENSOR_MAX_RANK]);
 
 /* Rows [*a, *b) of the operand that output rows [r0, r1) need (r0 < r1), in
  * operand rows (add operand.row0 for buffer rows). The one place that

@@ -1,0 +1,103 @@
+#include "ir/layer.h"
+
+#include "base/size.h"
+
+uint64_t weight_count(const struct weight *w)
+{
+    uint64_t n = w->data.len == 0 ? 0 : 1;
+    for (uint32_t i = 0; i < w->rank; i++) {
+        n *= w->dim[i];
+    }
+    return n;
+}
+
+void operand_linear(const struct layers *l, const struct layer *y,
+                    const struct operand *o, int64_t *off,
+                    int64_t stride[TENSOR_MAX_RANK])
+{
+    for (uint32_t k = 0; k < o->rank; k++) {
+        stride[k] = o->stride[k];
+    }
+    *off = (int64_t)o->col0;
+    if (!o->by_row) {
+        return;
+    }
+    int64_t step = (int64_t)(l->buf[o->buf].row_bytes / dtype_bytes(o->dtype));
+    *off += (int64_t)o->row0 * step;
+    for (uint32_t k = y->row_dims; k-- > 0;) {
+        stride[k] = step;
+        step *= (int64_t)o->dim[k];
+    }
+}
+
+/* What output rows [r0, r1) of one image need, not yet clamped. */
+static int64_t need_first(const struct row_map *m, uint64_t r0)
+{
+    return (int64_t)(r0 * m->num / m->den) - m->lo;
+}
+
+static int64_t need_end(const struct row_map *m, uint64_t r1)
+{
+    return (int64_t)size_div_up(r1 * m->num, m->den) + m->hi;
+}
+
+static uint64_t clamp_row(int64_t row, uint64_t rows)
+{
+    return row < 0 ? 0 : size_min((uint64_t)row, rows);
+}
+
+void row_map_need(const struct row_map *m, uint64_t r0, uint64_t r1,
+                  uint64_t *a, uint64_t *b)
+{
+    if (m->all) {
+        *a = 0;
+        *b = m->in_rows;
+        return;
+    }
+    const uint64_t first_image = r0 / m->out_rows;
+    const uint64_t last_image = (r1 - 1) / m->out_rows;
+    *a = first_image * m->in_rows +
+         clamp_row(need_first(m, r0 % m->out_rows), m->in_rows);
+    *b = last_image * m->in_rows +
+         clamp_row(need_end(m, (r1 - 1) % m->out_rows + 1), m->in_rows);
+    *b = size_max(*a, *b);
+}
+
+static void touch(struct layers *l, uint32_t ix, const struct operand *o)
+{
+    if (o->buf >= l->n_buf) {
+        return; /* weights, or absent */
+    }
+    struct buffer *const b = &l->buf[o->buf];
+    b->last = b->is_output ? l->n_layer : ix;
+    b->whole = b->whole || !o->by_row || o->map.all;
+}
+
+void layers_finish(struct layers *l)
+{
+    for (uint32_t i = 0; i < l->n_buf; i++) {
+        struct buffer *const b = &l->buf[i];
+        b->whole = b->is_input || b->is_output;
+        b->first = 0;
+        b->last = b->is_output ? l->n_layer : 0;
+    }
+    /* Backwards, so that the first writer is what stays. */
+    for (uint32_t i = l->n_layer; i-- > 0;) {
+        const uint32_t out = l->layer[i].out.buf;
+        if (!l->buf[out].is_input) {
+            l->buf[out].first = i;
+        }
+    }
+    l->weight_bytes = 0;
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        const struct layer *const y = &l->layer[i];
+        for (uint32_t k = 0; k < y->n_in; k++) {
+            touch(l, i, &y->in[k]);
+        }
+        touch(l, i, &y->out);
+        for (uint32_t k = 0; k < y->n_weight; k++) {
+            l->weight_bytes +=
+                weight_count(&y->weight[k]) * dtype_bytes(y->weight[k].dtype);
+        }
+    }
+}
