@@ -1,0 +1,150 @@
+#include "frontend/onnx/onnx_pin.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/diag.h"
+#include "base/size.h"
+#include "ir/graph.h"
+#include "ir/options.h"
+
+/* Position among the inputs, or UINT32_MAX (reported with what there is). */
+static uint32_t find_input(const struct graph *g, struct cx *cx,
+                           const char *option, const char *name)
+{
+    for (uint32_t i = 0; i < g->n_input; i++) {
+        if (strcmp(g->value[g->input[i]].name, name) == 0) {
+            return i;
+        }
+    }
+    struct buf names;
+    buf_init(&names, cx->scratch);
+    for (uint32_t i = 0; i < g->n_input; i++) {
+        buf_printf(&names, " '%s'", g->value[g->input[i]].name);
+    }
+    if (buf_ok(&names)) {
+        (void)diag_error(cx->diag, E_USAGE, at_option(option),
+                         "the model has no input '%s'; it has:%s", name,
+                         g->n_input ? buf_text(&names) : " none");
+    }
+    buf_free(&names);
+    return UINT32_MAX;
+}
+
+static bool pin_shape(struct graph *g, struct cx *cx,
+                      const struct shape_pin *pin)
+{
+    const struct diag_at at = at_option("--shape");
+    const uint32_t ix = find_input(g, cx, at.name, pin->name);
+    if (ix == UINT32_MAX) {
+        return false;
+    }
+    struct value *const v = &g->value[g->input[ix]];
+    if (v->shape_known && v->shape.rank != pin->shape.rank) {
+        return diag_error(cx->diag, E_USAGE, at,
+                          "input '%s' has %u dimensions, not %u", pin->name,
+                          v->shape.rank, pin->shape.rank);
+    }
+    for (uint32_t i = 0; v->shape_known && i < v->shape.rank; i++) {
+        if (v->shape.dim[i] >= 0 && v->shape.dim[i] != pin->shape.dim[i]) {
+            return diag_error(cx->diag, E_USAGE, at,
+                              "dimension %u of input '%s' is %" PRId64
+                              " in the model, not %" PRId64,
+                              i, pin->name, v->shape.dim[i], pin->shape.dim[i]);
+        }
+    }
+    uint64_t count;
+    if (!shape_count(&pin->shape, &count)) {
+        return diag_error(cx->diag, E_USAGE, at,
+                          "the shape of input '%s' is not a size", pin->name);
+    }
+    v->shape = pin->shape;
+    v->shape_known = true;
+    return true;
+}
+
+/* The bits of one element of type t; false when it cannot hold the value. */
+static bool element_bits(enum dtype t, double value, uint64_t *bits)
+{
+    if (t == DTYPE_F32) {
+        const float f = (float)value;
+        uint32_t word;
+        memcpy(&word, &f, sizeof word);
+        *bits = word;
+        return true;
+    }
+    if (t == DTYPE_F64) {
+        memcpy(bits, &value, sizeof *bits);
+        return true;
+    }
+    if (dtype_is_float(t) || dtype_bytes(t) == 0 || value != floor(value)) {
+        return false;
+    }
+    const bool is_signed =
+        t == DTYPE_I8 || t == DTYPE_I16 || t == DTYPE_I32 || t == DTYPE_I64;
+    const int n_bit = t == DTYPE_BOOL ? 1 : (int)dtype_bytes(t) * 8;
+    const double end = ldexp(1.0, is_signed ? n_bit - 1 : n_bit);
+    if (value >= end || value < (is_signed ? -end : 0)) {
+        return false;
+    }
+    *bits = value < 0 ? (uint64_t)(int64_t)value : (uint64_t)value;
+    return true;
+}
+
+static bool pin_value(struct graph *g, struct cx *cx,
+                      const struct const_pin *pin)
+{
+    const struct diag_at at = at_option("--const");
+    const uint32_t ix = find_input(g, cx, at.name, pin->name);
+    if (ix == UINT32_MAX) {
+        return false;
+    }
+    struct value *const v = &g->value[g->input[ix]];
+    uint64_t count;
+    if (!v->shape_known || !shape_count(&v->shape, &count)) {
+        return diag_error(cx->diag, E_USAGE, at,
+                          "input '%s' has no static shape; give --shape too",
+                          pin->name);
+    }
+    uint64_t bits;
+    if (!element_bits(v->dtype, pin->value, &bits)) {
+        return diag_error(cx->diag, E_USAGE, at,
+                          "input '%s' is of type %s, which does not hold %g",
+                          pin->name, dtype_name(v->dtype), pin->value);
+    }
+    const uint32_t size = dtype_bytes(v->dtype);
+    uint8_t *const data = arena_alloc_array(cx->keep, count, size, 8);
+    if (!data) {
+        return false;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < size; k++) {
+            data[i * size + k] = (uint8_t)(bits >> 8 * k);
+        }
+    }
+    v->is_const = true;
+    v->data = (struct span){data, count * size};
+    memmove(&g->input[ix], &g->input[ix + 1],
+            (g->n_input - ix - 1) * sizeof g->input[0]);
+    g->n_input--;
+    return true;
+}
+
+bool onnx_pin(struct graph *g, struct cx *cx)
+{
+    const struct options *const opt = cx->opt;
+    for (uint32_t i = 0; opt && i < opt->n_shape; i++) {
+        if (!pin_shape(g, cx, &opt->shape[i])) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; opt && i < opt->n_pin; i++) {
+        if (!pin_value(g, cx, &opt->pin[i])) {
+            return false;
+        }
+    }
+    return true;
+}
