@@ -3,7 +3,6 @@
 add_library(flexc_reference STATIC
     ref_dense.c ref_element.c ref_graph.c ref_move.c ref_node.c
     ref_node_math.c ref_node_move.c ref_resize.c ref_tensor.c ref_window.c)
-target_include_directories(flexc_reference PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(flexc_reference PUBLIC onnx_schema m)
 set_source_files_properties(ref_window.c PROPERTIES COMPILE_OPTIONS -O3)
 

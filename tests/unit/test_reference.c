@@ -1,6 +1,6 @@
 /* test_reference.c - the naive operators against values worked out by hand. */
-#include "ref_graph.h"
-#include "reference.h"
+#include "support/ref_graph.h"
+#include "support/reference.h"
 
 #include "onnx.pb-c.h"
 
