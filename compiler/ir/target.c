@@ -41,9 +41,16 @@ static const struct target targets[] = {
 static const char *host_name(void)
 {
 #if defined __x86_64__
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
-               ? "x86-64-v3"
-               : "x86-64";
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+        return "x86-64";
+    }
+    return __builtin_cpu_supports("avx512f") &&
+                   __builtin_cpu_supports("avx512bw") &&
+                   __builtin_cpu_supports("avx512cd") &&
+                   __builtin_cpu_supports("avx512dq") &&
+                   __builtin_cpu_supports("avx512vl")
+               ? "x86-64-v4"
+               : "x86-64-v3";
 #elif defined __aarch64__
     return "aarch64";
 #elif defined __arm__
