@@ -79,8 +79,10 @@ struct plan {
     uint64_t bound_ns;   /* proven lower bound at this budget */
     uint64_t longest_step_ns;
     uint32_t peak_layer;  /* what sets the peak */
-    struct plan_buf *buf; /* n_buf of the layers */
-    uint64_t *scratch;    /* address per layer; 0 when it has none */
+    struct plan_buf *buf; /* one per buffer of the layers */
+    uint32_t n_buf;
+    uint64_t *scratch; /* address per layer; 0 when it has none */
+    uint32_t n_layer;
     struct plan_box *box;
     uint32_t n_box;
     uint64_t n_step; /* executed boxes */
@@ -95,6 +97,21 @@ struct plan_set {
     struct plan *plan; /* in the order of --budgets */
     uint32_t n_plan;
 };
+
+/* Whether a buffer holds something at boundary [lo, hi). At lo == hi == 0, the
+ * idle point between runs, these are the inputs and the outputs. */
+bool plan_buf_is_live(const struct buffer *b, uint32_t lo, uint32_t hi);
+
+/* The id of a boundary of p, of iteration 0 for one inside a loop: CRC32C over
+ * 64-bit little-endian words:
+ *   lo, hi, n_iter;
+ *   n_iter > 1: for each box of the loop's body, in order: layer, p0, p1,
+ *   kblock, row_a, row_b;
+ *   for each live buffer in ascending order of (address, index): index, ring.
+ * Two plans have a boundary in common where lo, hi, n_iter and id are equal (at
+ * the same iteration). b's fields and box_ix must be in range. */
+uint32_t plan_boundary_id(const struct layers *l, const struct plan *p,
+                          const struct plan_boundary *b);
 
 /* The .plan text; parse(print(p)) == p. Parsing checks ranges, not truth:
  * plan_check does that. */
