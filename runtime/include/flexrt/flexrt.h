@@ -73,7 +73,8 @@ enum flx_err flx_switch_budget(struct flx *rt, uint64_t bytes);
 
 /* Executes a pending switch now, between inferences. FLX_E_STATE inside one;
  * FLX_E_REFUSED when the port refused to grow: the old plan stays, the request
- * is dropped. */
+ * is dropped, flx_info.last_switch says why. An error of a load in flight as
+ * from flx_run. */
 enum flx_err flx_settle(struct flx *rt);
 
 struct flx_info {

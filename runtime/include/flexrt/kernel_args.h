@@ -27,7 +27,8 @@
     I(P##_col0)                                                                \
     IA(P##_stride, FLX_MAX_RANK)
 
-/* The iteration space of those: dim[0 .. row_dims) make the rows. */
+/* The iteration space of those: dim[0 .. row_dims) make the rows; rank is at
+ * least row_dims + 2 (dimensions of 1 where there are less). */
 #define FLX_SPACE_FIELDS(U, UA)                                                \
     U(rank)                                                                    \
     U(row_dims)                                                                \
@@ -100,6 +101,7 @@
     UA(in_row0, FLX_EWISE_MAX_IN)                                              \
     IA(in_col0, FLX_EWISE_MAX_IN)                                              \
     IA(in_stride, FLX_EWISE_MAX_IN *FLX_MAX_RANK)                              \
+    U(used) /* set of the ops in the program, bit 1 << op */                   \
     U(n_step)                                                                  \
     UA(op, FLX_EXPR_MAX_STEP)                                                  \
     UA(ix, FLX_EXPR_MAX_STEP)                                                  \

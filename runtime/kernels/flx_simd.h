@@ -1,0 +1,282 @@
+/* flx_simd.h - the vectors that kernels are made of: FLX_LANES floats, from 1
+ * to 16 by the target, behind one set of names. All compiler builtins of the
+ * runtime are here.
+ *
+ * Every function is lane by lane and gives the same bits for any FLX_LANES.
+ * flx_fma rounds once where the target has fused multiply-add, else it rounds
+ * the product too: the one thing in which targets differ. */
+#ifndef FLX_SIMD_H
+#define FLX_SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined __FAST_MATH__
+#error "kernels promise their bits: -ffast-math is not allowed"
+#endif
+
+/* Bodies are specialised by inlining into an instance with constant arguments;
+ * helpers that many instances share are kept out of line. */
+#if defined __GNUC__
+#define FLX_INLINE static inline __attribute__((always_inline, unused))
+#define FLX_SHARED static __attribute__((noinline, unused))
+#else
+#error "kernels need the vector extensions of GCC or Clang"
+#endif
+
+#if defined __AVX512F__ && defined __FMA__
+#define FLX_LANES 16
+#define FLX_AVX512 1
+#elif defined __AVX2__ && defined __FMA__
+#define FLX_LANES 8
+#define FLX_AVX2 1
+#elif defined __SSE2__
+#define FLX_LANES 4
+#define FLX_SSE2 1
+#elif defined __ARM_NEON && defined __ARM_FEATURE_FMA
+#define FLX_LANES 4
+#define FLX_NEON 1
+#else
+#define FLX_LANES 1
+#endif
+
+#if FLX_LANES > 1 && !defined FLX_NEON
+#include <immintrin.h>
+#elif defined FLX_NEON
+#include <arm_neon.h>
+#endif
+
+#if defined __FMA__ || defined __ARM_FEATURE_FMA ||                            \
+    (defined __riscv_flen && __riscv_flen >= 32)
+#define FLX_HAS_FMA 1
+#endif
+
+/* a * b + c. */
+FLX_INLINE float flx_fma(float a, float b, float c)
+{
+#if defined FLX_HAS_FMA
+    return __builtin_fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+#if FLX_LANES == 1
+typedef float flx_v;
+typedef uint32_t flx_vu;
+#else
+typedef float flx_v __attribute__((vector_size(FLX_LANES * 4)));
+typedef uint32_t flx_vu __attribute__((vector_size(FLX_LANES * 4)));
+#endif
+
+/* Unaligned access to floats and to their bits. */
+typedef flx_v flx_v_at __attribute__((aligned(4), may_alias));
+typedef uint32_t flx_u32_alias __attribute__((may_alias));
+
+FLX_INLINE flx_v flx_load(const float *src)
+{
+    return *(const flx_v_at *)(const void *)src;
+}
+
+FLX_INLINE void flx_store(float *dst, flx_v v)
+{
+    *(flx_v_at *)(void *)dst = v;
+}
+
+FLX_INLINE flx_v flx_splat(float x)
+{
+#if FLX_LANES == 16
+    return (flx_v){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+#elif FLX_LANES == 8
+    return (flx_v){x, x, x, x, x, x, x, x};
+#elif FLX_LANES == 4
+    return (flx_v){x, x, x, x};
+#else
+    return x;
+#endif
+}
+
+FLX_INLINE flx_vu flx_splat_u(uint32_t x)
+{
+#if FLX_LANES == 16
+    return (flx_vu){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+#elif FLX_LANES == 8
+    return (flx_vu){x, x, x, x, x, x, x, x};
+#elif FLX_LANES == 4
+    return (flx_vu){x, x, x, x};
+#else
+    return x;
+#endif
+}
+
+/* The bits of floats, and back. */
+FLX_INLINE flx_vu flx_bits(flx_v v)
+{
+    union {
+        flx_v v;
+        flx_vu u;
+    } x = {v};
+    return x.u;
+}
+
+FLX_INLINE flx_v flx_from_bits(flx_vu u)
+{
+    union {
+        flx_vu u;
+        flx_v v;
+    } x = {u};
+    return x.v;
+}
+
+/* a * b + c. */
+FLX_INLINE flx_v flx_vfma(flx_v a, flx_v b, flx_v c)
+{
+#if defined FLX_AVX512
+    return (flx_v)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined FLX_AVX2
+    return (flx_v)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined FLX_NEON
+    return (flx_v)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#elif FLX_LANES == 1
+    return flx_fma(a, b, c);
+#elif defined __FMA__
+    return (flx_v)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c);
+#else
+    return a * b + c;
+#endif
+}
+
+/* a < b ? x : y, false when either is NaN. */
+FLX_INLINE flx_v flx_if_less(flx_v a, flx_v b, flx_v x, flx_v y)
+{
+#if FLX_LANES == 1
+    return a < b ? x : y;
+#else
+    const flx_vu mask = (flx_vu)(a < b);
+    return flx_from_bits((flx_bits(x) & mask) | (flx_bits(y) & ~mask));
+#endif
+}
+
+/* a is NaN ? x : y. */
+FLX_INLINE flx_v flx_if_nan(flx_v a, flx_v x, flx_v y)
+{
+#if FLX_LANES == 1
+    return a == a ? y : x;
+#else
+    const flx_vu mask = (flx_vu)(a == a);
+    return flx_from_bits((flx_bits(y) & mask) | (flx_bits(x) & ~mask));
+#endif
+}
+
+/* a > b ? a : b; b when either is NaN. */
+FLX_INLINE flx_v flx_vmax(flx_v a, flx_v b)
+{
+#if defined FLX_AVX512
+    return (flx_v)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined FLX_AVX2
+    return (flx_v)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined FLX_SSE2
+    return (flx_v)_mm_max_ps((__m128)a, (__m128)b);
+#else
+    return flx_if_less(b, a, a, b);
+#endif
+}
+
+/* a < b ? a : b; b when either is NaN. */
+FLX_INLINE flx_v flx_vmin(flx_v a, flx_v b)
+{
+#if defined FLX_AVX512
+    return (flx_v)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined FLX_AVX2
+    return (flx_v)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined FLX_SSE2
+    return (flx_v)_mm_min_ps((__m128)a, (__m128)b);
+#else
+    return flx_if_less(a, b, a, b);
+#endif
+}
+
+/* Bits of the square root, by digits: for targets without the instruction. */
+FLX_INLINE uint32_t flx_sqrt_bits(uint32_t u)
+{
+    if (u == 0 || u == 0x80000000u || u == 0x7f800000u) {
+        return u;
+    }
+    if (u > 0x7f800000u) {
+        return 0x7fc00000u; /* negative or NaN */
+    }
+    int32_t e = (int32_t)(u >> 23) - 127;
+    uint32_t m = u & 0x7fffffu;
+    if (e == -127) { /* subnormal */
+        e = -126;
+        while (!(m & 0x800000u)) {
+            m <<= 1;
+            e--;
+        }
+    } else {
+        m |= 0x800000u;
+    }
+    if (e & 1) {
+        m <<= 1;
+        e--;
+    }
+    /* root of m << 25, which has 49 or 50 bits: 25 bits, the last rounds */
+    uint64_t rest = (uint64_t)m << 25;
+    uint64_t root = 0;
+    for (uint64_t bit = (uint64_t)1 << 48; bit; bit >>= 2) {
+        if (rest >= root + bit) {
+            rest -= root + bit;
+            root = (root >> 1) + bit;
+        } else {
+            root >>= 1;
+        }
+    }
+    const uint32_t r = (uint32_t)root;
+    return ((uint32_t)(e / 2 + 127) << 23) + ((r >> 1) - 0x800000u) + (r & 1u);
+}
+
+/* Correctly rounded square root. */
+FLX_INLINE flx_v flx_vsqrt(flx_v a)
+{
+#if defined FLX_AVX512
+    return (flx_v)_mm512_sqrt_ps((__m512)a);
+#elif defined FLX_AVX2
+    return (flx_v)_mm256_sqrt_ps((__m256)a);
+#elif defined FLX_SSE2
+    return (flx_v)_mm_sqrt_ps((__m128)a);
+#elif defined FLX_NEON && defined __aarch64__
+    return (flx_v)vsqrtq_f32((float32x4_t)a);
+#else
+    flx_vu u = flx_bits(a);
+#if FLX_LANES == 1
+    u = flx_sqrt_bits(u);
+#else
+    for (int i = 0; i < FLX_LANES; i++) {
+        u[i] = flx_sqrt_bits(u[i]);
+    }
+#endif
+    return flx_from_bits(u);
+#endif
+}
+
+/* The first n < FLX_LANES floats of src; the rest are `pad`. Reads no more. */
+FLX_INLINE flx_v flx_load_n(const float *src, uint32_t n, float pad)
+{
+    float tmp[FLX_LANES];
+    flx_store(tmp, flx_splat(pad));
+    for (uint32_t i = 0; i < n; i++) {
+        tmp[i] = src[i];
+    }
+    return flx_load(tmp);
+}
+
+FLX_INLINE void flx_store_n(float *dst, flx_v v, uint32_t n)
+{
+    float tmp[FLX_LANES];
+    flx_store(tmp, v);
+    for (uint32_t i = 0; i < n; i++) {
+        dst[i] = tmp[i];
+    }
+}
+
+#endif

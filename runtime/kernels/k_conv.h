@@ -1,0 +1,325 @@
+/* k_conv.h - convolution as an implicit matrix product, direct from the image:
+ * nothing is packed but the weights.
+ *
+ *   out[y][x][o] = act(bias[o] + sum over (kh, kw, c) of
+ *                  w[kh][kw][c][o] * in[y*sh - pt + kh*dh][x*sw - pl +
+ * kw*dw][c])
+ *
+ * Panels of 16 output channels never span groups. Pixels are taken in blocks
+ * that go through all panels while they are in the cache, in tiles that wrap
+ * across the rows of the box, so that only its last tile is ragged: its spare
+ * rows repeat the last pixel and are not stored. Taps outside the image read a
+ * row of zeros; they are never skipped, so that a pixel's bits do not depend
+ * on its neighbours in a tile. Between K blocks partial sums wait in the
+ * output. out must not overlap in; it may be the residual. */
+#ifndef K_CONV_H
+#define K_CONV_H
+
+#include "flx_act.h"
+#include "flx_tile.h"
+
+/* Row pointers of a block of pixels: one a pixel and kernel row. */
+#if FLX_LANES > 1
+#define FLX_CONV_BLOCK 48
+#else
+#define FLX_CONV_BLOCK 16
+#endif
+enum {
+    FLX_CONV_TABLE = FLX_CONV_BLOCK * 4 > FLX_CONV_MAX_KH *FLX_TILE_M
+                         ? FLX_CONV_BLOCK * 4
+                         : FLX_CONV_MAX_KH *FLX_TILE_M
+};
+
+/* What a call is about, from its arguments. */
+struct flx_conv {
+    struct flx_image in;
+    struct flx_image out;
+    struct flx_image res;
+    uint32_t c;         /* channels of a group */
+    uint32_t oc;        /* output channels of a group */
+    uint32_t oc_panels; /* panels of a group */
+    uint32_t k0;        /* the K block */
+    uint32_t k1;
+    uint32_t is_last; /* K block */
+    uint32_t slope;   /* floats before the slopes in a panel */
+    uint32_t params;  /* floats before its rows of weights */
+    uint32_t panel;   /* floats of a panel */
+};
+
+FLX_INLINE struct flx_conv flx_conv_of(const struct flx_call *call,
+                                       const struct flx_conv_arg *a)
+{
+    struct flx_conv v = {
+        .in = FLX_IMAGE(a, in, &call->arg[1], a->in_rows),
+        .out = FLX_IMAGE(a, out, &call->arg[0], a->out_rows),
+        .res = FLX_IMAGE(a, res, &call->arg[a->res_at], a->out_rows),
+    };
+    v.c = a->in_c / a->group;
+    v.oc = a->out_c / a->group;
+    v.oc_panels = (v.oc + FLX_PANEL - 1) / FLX_PANEL;
+    v.k0 = call->kb * a->k_block;
+    v.k1 = flx_min_u(a->k, v.k0 + a->k_block);
+    v.is_last = v.k1 == a->k;
+    /* Bias comes with the first K block, slopes with the last. */
+    v.slope = call->kb == 0 ? FLX_PANEL : 0u;
+    v.params =
+        v.slope + (v.is_last && a->act == FLX_ACT_PRELU ? FLX_PANEL : 0u);
+    v.panel = v.params + (v.k1 - v.k0) * FLX_PANEL;
+    return v;
+}
+
+/* A pixel of the output: image, row, column; index in the box of rows. */
+struct flx_pixel {
+    uint32_t n;
+    uint32_t y;
+    uint32_t x;
+};
+
+FLX_INLINE struct flx_pixel flx_pixel_of(uint32_t rows, uint32_t w, uint32_t r0,
+                                         uint32_t q)
+{
+    const uint32_t r = r0 + q / w;
+    return (struct flx_pixel){r / rows, r % rows, q % w};
+}
+
+FLX_INLINE void flx_pixel_next(struct flx_pixel *p, uint32_t rows, uint32_t w)
+{
+    if (++p->x == w) {
+        p->x = 0;
+        if (++p->y == rows) {
+            p->y = 0;
+            p->n++;
+        }
+    }
+}
+
+/* The epilogue of n lanes of m pixels, from the sums in buf[m][16]: residual
+ * and activation after the last K block, then the one store. */
+FLX_INLINE void flx_conv_store(const struct flx_conv_arg *a,
+                               const struct flx_conv *v, float *buf,
+                               const float *slope, struct flx_pixel p,
+                               uint32_t m, uint32_t c0, uint32_t n)
+{
+    const uint32_t before = v->is_last && a->residual == FLX_RES_BEFORE_ACT;
+    const uint32_t after = v->is_last && a->residual == FLX_RES_AFTER_ACT;
+    struct flx_pixel q = p;
+    for (uint32_t i = 0; before && i < m; i++) {
+        float *b = buf + i * FLX_PANEL;
+        const float *r =
+            flx_image_row(&v->res, q.n, q.y) + q.x * a->res_pix + c0;
+        flx_pixel_next(&q, a->out_rows, a->out_w);
+        uint32_t j = 0;
+        for (; j + FLX_LANES <= n; j += FLX_LANES) {
+            flx_store(b + j, flx_load(b + j) + flx_load(r + j));
+        }
+        for (; j < n; j++) {
+            b[j] += r[j];
+        }
+    }
+    if (v->is_last) {
+        flx_run_act(a->act, a->act_a, a->act_b, slope, buf, m * FLX_PANEL);
+    }
+    q = p;
+    for (uint32_t i = 0; i < m; i++) {
+        float *b = buf + i * FLX_PANEL;
+        if (after) {
+            const float *r =
+                flx_image_row(&v->res, q.n, q.y) + q.x * a->res_pix + c0;
+            for (uint32_t j = 0; j < n; j++) {
+                b[j] += r[j];
+            }
+        }
+        float *o = flx_image_row(&v->out, q.n, q.y) + q.x * a->out_pix + c0;
+        flx_pixel_next(&q, a->out_rows, a->out_w);
+        if (n == FLX_PANEL) {
+            for (uint32_t j = 0; j < FLX_PANEL; j += FLX_LANES) {
+                flx_store(o + j, flx_load(b + j));
+            }
+        } else {
+            for (uint32_t j = 0; j < n; j++) {
+                o[j] = b[j];
+            }
+        }
+    }
+}
+
+/* The partial sums of m pixels, n lanes, out of the output. Other lanes and
+ * rows are zero: they are computed on, not stored. */
+FLX_INLINE void flx_conv_resume(const struct flx_conv_arg *a,
+                                const struct flx_conv *v, float *buf,
+                                struct flx_pixel p, uint32_t m, uint32_t c0,
+                                uint32_t n)
+{
+    for (uint32_t i = 0; i < FLX_TILE_M; i++) {
+        float *b = buf + i * FLX_PANEL;
+        for (uint32_t j = 0; j < FLX_PANEL; j += FLX_LANES) {
+            flx_store(b + j, flx_splat(0.0f));
+        }
+        if (i < m) {
+            const float *o =
+                flx_image_row(&v->out, p.n, p.y) + p.x * a->out_pix + c0;
+            flx_pixel_next(&p, a->out_rows, a->out_w);
+            for (uint32_t j = 0; j < n; j++) {
+                b[j] = o[j];
+            }
+        }
+    }
+}
+
+/* A block of pixels: where each one's rows of the input are. */
+struct flx_conv_block {
+    const float *row[FLX_CONV_TABLE]; /* [kh][cap]; flx_zero outside */
+    int32_t x0[FLX_CONV_TABLE];       /* [cap]; column of the first tap */
+    uint32_t cap;                     /* pixels that the table can hold */
+};
+
+FLX_INLINE void flx_conv_fill(const struct flx_conv_arg *a,
+                              const struct flx_conv *v,
+                              struct flx_conv_block *b, struct flx_pixel p,
+                              uint32_t n)
+{
+    for (uint32_t i = 0; i < n || i % FLX_TILE_M != 0; i++) {
+        b->x0[i] = (int32_t)(p.x * a->stride_w) - a->pad_left;
+        const int32_t y0 = (int32_t)(p.y * a->stride_h) - a->pad_top;
+        for (uint32_t kh = 0; kh < a->kernel_h; kh++) {
+            const uint32_t y = (uint32_t)(y0 + (int32_t)(kh * a->dilation_h));
+            b->row[kh * b->cap + i] =
+                y < a->in_rows ? flx_image_row(&v->in, p.n, y) : flx_zero;
+        }
+        /* Spare rows of the last tile repeat the last pixel. */
+        if (i + 1 < n) {
+            flx_pixel_next(&p, a->out_rows, a->out_w);
+        }
+    }
+}
+
+/* The longest run of K from k that is contiguous in memory for all rows of the
+ * tile at i of the block: pointers to it and its length. c0: first channel. */
+FLX_INLINE uint32_t flx_conv_run(const struct flx_conv_arg *a,
+                                 const struct flx_conv *v,
+                                 const struct flx_conv_block *b, uint32_t i,
+                                 uint32_t is_inside, uint32_t c0, uint32_t k,
+                                 const float **p)
+{
+    const uint32_t row = a->kernel_w * v->c;
+    const uint32_t kh = k / row;
+    const uint32_t at = k - kh * row;
+    const float *const *r = b->row + kh * b->cap + i;
+    const int32_t *x0 = b->x0 + i;
+    /* Taps of a kernel row follow each other in memory. */
+    const uint32_t is_dense =
+        a->kernel_w == 1 ||
+        (a->dilation_w == 1 && a->group == 1 && a->in_pix == a->in_c);
+    uint32_t n;
+    if (is_dense && is_inside) {
+        n = row - at;
+        for (uint32_t j = 0; j < FLX_TILE_M; j++) {
+            p[j] = r[j] == flx_zero ? flx_zero
+                                    : r[j] + x0[j] * (ptrdiff_t)a->in_pix +
+                                          (ptrdiff_t)(at + c0);
+        }
+    } else {
+        const uint32_t kw = at / v->c;
+        const uint32_t c = at - kw * v->c;
+        n = v->c - c;
+        for (uint32_t j = 0; j < FLX_TILE_M; j++) {
+            const uint32_t x = (uint32_t)x0[j] + kw * a->dilation_w;
+            p[j] = x >= a->in_w || r[j] == flx_zero
+                       ? flx_zero
+                       : r[j] + (size_t)x * a->in_pix + c0 + c;
+        }
+    }
+    n = flx_min_u(n, v->k1 - k);
+    return row > FLX_ZERO_FLOATS ? flx_min_u(n, FLX_ZERO_FLOATS) : n;
+}
+
+/* Whether no tap of the tile at i leaves the image to the left or right. */
+FLX_INLINE uint32_t flx_conv_inside(const struct flx_conv_arg *a,
+                                    const struct flx_conv_block *b, uint32_t i)
+{
+    const int32_t reach =
+        (int32_t)a->in_w - (int32_t)((a->kernel_w - 1) * a->dilation_w);
+    uint32_t is_inside = 1;
+    for (uint32_t j = i; j < i + FLX_TILE_M; j++) {
+        is_inside &= b->x0[j] >= 0 && b->x0[j] < reach;
+    }
+    return is_inside;
+}
+
+/* One tile: m pixels from p, panel `panel` whose weights are at w. */
+FLX_INLINE void flx_conv_tile(const struct flx_conv_arg *a,
+                              const struct flx_conv *v,
+                              const struct flx_conv_block *b, uint32_t i,
+                              struct flx_pixel p, uint32_t m, uint32_t panel,
+                              const float *w)
+{
+    const uint32_t g = panel / v->oc_panels;
+    const uint32_t o = (panel - g * v->oc_panels) * FLX_PANEL;
+    const uint32_t n = flx_min_u(FLX_PANEL, v->oc - o);
+    const uint32_t is_inside = flx_conv_inside(a, b, i);
+    float buf[FLX_TILE_M * FLX_PANEL];
+    if (v->k0 > 0) {
+        flx_conv_resume(a, v, buf, p, m, g * v->oc + o, n);
+    }
+    for (uint32_t s = 0; s < FLX_TILE_SUBS; s++) {
+        const uint32_t lane = s * FLX_TILE_LANES;
+        struct flx_tile t;
+        if (v->k0 > 0) {
+            flx_tile_get(&t, buf + lane);
+        } else {
+            flx_tile_set(&t, w + lane);
+        }
+        const float *ws = w + v->params + lane;
+        for (uint32_t k = v->k0; k < v->k1;) {
+            const float *q[FLX_TILE_M];
+            const uint32_t len =
+                flx_conv_run(a, v, b, i, is_inside, g * v->c, k, q);
+            flx_tile_mac(&t, ws, q, len);
+            ws += (size_t)len * FLX_PANEL;
+            k += len;
+        }
+        flx_tile_put(&t, buf + lane);
+    }
+    flx_conv_store(a, v, buf, w + v->slope, p, m, g * v->oc + o, n);
+}
+
+/* Groups of at least 16 output channels, or one. kernel_h is at most
+ * FLX_CONV_MAX_KH. No scratch. Parts share blocks x panels. */
+FLX_INLINE void k_conv_f32_direct(const struct flx_call *call,
+                                  const struct flx_conv_arg *a, uint32_t part,
+                                  uint32_t n_parts)
+{
+    const struct flx_conv v = flx_conv_of(call, a);
+    struct flx_conv_block b;
+    const uint32_t per_row = FLX_CONV_TABLE / a->kernel_h;
+    b.cap = flx_min_u(FLX_CONV_BLOCK, per_row) / FLX_TILE_M * FLX_TILE_M;
+    const uint32_t n_pixel = (call->r1 - call->r0) * a->out_w;
+    const uint32_t n_block = (n_pixel + b.cap - 1) / b.cap;
+    const uint32_t n_panel = call->p1 - call->p0;
+    uint32_t u0;
+    uint32_t u1;
+    flx_share(n_block * n_panel, part, n_parts, &u0, &u1);
+    uint32_t filled = n_block;
+    for (uint32_t u = u0; u < u1; u++) {
+        const uint32_t block = u / n_panel;
+        const uint32_t panel = u - block * n_panel;
+        const uint32_t q0 = block * b.cap;
+        const uint32_t n = flx_min_u(b.cap, n_pixel - q0);
+        const struct flx_pixel first =
+            flx_pixel_of(a->out_rows, a->out_w, call->r0, q0);
+        if (filled != block) {
+            flx_conv_fill(a, &v, &b, first, n);
+            filled = block;
+        }
+        const float *w =
+            (const float *)(const void *)call->w + (size_t)panel * v.panel;
+        for (uint32_t i = 0; i < n; i += FLX_TILE_M) {
+            const struct flx_pixel p =
+                flx_pixel_of(a->out_rows, a->out_w, call->r0, q0 + i);
+            flx_conv_tile(a, &v, &b, i, p, flx_min_u(FLX_TILE_M, n - i),
+                          call->p0 + panel, w);
+        }
+    }
+}
+
+#endif
