@@ -1,0 +1,2 @@
+flexc_test(flexc COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/cli/flexc.sh
+    $<TARGET_FILE:flexc> $<TARGET_FILE:flexzoo> ${ONNX_PROTO_DIR})
