@@ -1,0 +1,28 @@
+#include "ports/baremetal/flash_polled.h"
+
+enum flx_err flx_flash_start(void *flash, uint32_t off, void *dst, uint32_t len)
+{
+    struct flx_flash *f = flash;
+    if (off % 4 != 0 || off > f->bytes || len > f->bytes - off) {
+        return FLX_E_STORAGE;
+    }
+    f->off = off;
+    f->left = len;
+    f->dst = dst;
+    return FLX_OK;
+}
+
+enum flx_err flx_flash_finish(void *flash, int wait)
+{
+    struct flx_flash *f = flash;
+    for (uint32_t n = 0; f->left > 0 && (wait || n < f->burst_words); n++) {
+        uint32_t word = f->device[f->off / 4];
+        for (uint32_t i = 0; i < 4 && f->left > 0; i++, word >>= 8) {
+            *f->dst++ = (uint8_t)word;
+            f->left--;
+        }
+        f->off += 4;
+    }
+    f->n_polls += f->left > 0;
+    return f->left == 0 ? FLX_OK : FLX_PENDING;
+}

@@ -1,0 +1,84 @@
+/* flx_posix.h - the port for POSIX systems: the blob is a file; loads run on a
+ * loader thread of their own; boxes on persistent worker threads; the arena is
+ * anonymous memory that shrinks by giving pages back.
+ *
+ * Nothing is allocated but by mmap and thread creation in the open functions.
+ * A struct flx_posix serves one runtime. */
+#ifndef FLEXRT_PORTS_POSIX_FLX_POSIX_H
+#define FLEXRT_PORTS_POSIX_FLX_POSIX_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flexrt/flexrt.h"
+
+enum { FLX_POSIX_MAX_THREAD = 64, FLX_POSIX_READ_ALIGN = 4096 };
+
+enum flx_posix_storage {
+    FLX_POSIX_CACHED, /* pread through the page cache */
+    FLX_POSIX_DIRECT, /* O_DIRECT where the chunks are raw, else as above */
+    FLX_POSIX_MEMORY  /* the whole file mapped; weights can be read in place */
+};
+
+/* Fields are the port's. */
+struct flx_posix {
+    int fd;
+    int direct_fd; /* -1: none */
+    const uint8_t *map;
+    size_t map_bytes;
+    uint64_t file_bytes;
+    enum flx_err read_err;
+
+    /* Loader. */
+    pthread_t loader;
+    bool has_loader;
+    pthread_mutex_t load_lock;
+    pthread_cond_t load_queued;
+    pthread_cond_t load_done;
+    struct flx_load *load[FLX_MAX_IN_FLIGHT];
+    uint32_t load_head;
+    uint32_t n_load;
+    bool loader_stops;
+
+    /* Workers. A job is posted by raising `job`; the worker of part p runs
+     * parts p, p + n_thread, ... of n. */
+    uint32_t n_worker; /* besides the caller */
+    pthread_t worker[FLX_POSIX_MAX_THREAD];
+    uint32_t n_started; /* takes tickets 1 .. n_worker */
+    pthread_mutex_t job_lock;
+    pthread_cond_t job_posted;
+    pthread_cond_t job_done;
+    _Atomic uint32_t job;
+    _Atomic uint32_t n_asleep;
+    _Atomic uint32_t n_running;
+    _Atomic uint32_t ticket;
+    _Atomic uint32_t caller_sleeps;
+    bool workers_stop;
+    void (*fn)(void *arg, uint32_t part, uint32_t n);
+    void *arg;
+    uint32_t n_part;
+};
+
+/* Opens the blob and starts the loader (not for FLX_POSIX_MEMORY) and
+ * n_thread - 1 workers, and fills *out, whose ctx is p. n_thread is 1 ..
+ * FLX_POSIX_MAX_THREAD. *p must stay where it is until flx_posix_close.
+ *
+ * FLX_E_ARG, FLX_E_STORAGE (errno says why), FLX_E_DECODE (the linked zstd
+ * needs more than FLX_ZSTD_WORK_BYTES): nothing is open. */
+enum flx_err flx_posix_open(struct flx_posix *p, const char *blob_path,
+                            enum flx_posix_storage storage, uint32_t n_thread,
+                            struct flx_port *out);
+
+/* After flx_close. */
+void flx_posix_close(struct flx_posix *p);
+
+/* Anonymous memory aligned to `align`, a power of 2: pages take RAM when they
+ * are written, so that an arena for the largest plan costs what the running
+ * plan uses. NULL when there is none. Returned by flx_posix_arena_free. */
+void *flx_posix_arena(uint32_t bytes, uint32_t align);
+void flx_posix_arena_free(void *arena, uint32_t bytes);
+
+#endif

@@ -1,0 +1,29 @@
+#include "storage/store_mem.h"
+
+#include <string.h>
+
+enum flx_err flx_store_mem_start(void *store, uint32_t off, void *dst,
+                                 uint32_t len)
+{
+    struct flx_store_mem *s = store;
+    if (off > s->bytes || len > s->bytes - off) {
+        return FLX_E_STORAGE;
+    }
+    s->off = off;
+    s->left = len;
+    s->dst = dst;
+    return FLX_OK;
+}
+
+enum flx_err flx_store_mem_finish(void *store, int wait)
+{
+    struct flx_store_mem *s = store;
+    const uint32_t n = wait || s->poll_bytes == 0 || s->left < s->poll_bytes
+                           ? s->left
+                           : s->poll_bytes;
+    memcpy(s->dst, s->blob + s->off, n);
+    s->off += n;
+    s->dst += n;
+    s->left -= n;
+    return s->left == 0 ? FLX_OK : FLX_PENDING;
+}
