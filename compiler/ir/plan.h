@@ -16,6 +16,9 @@
 
 enum plan_op { PLAN_BOX, PLAN_LOOP, PLAN_END, PLAN_LOAD };
 
+/* The most loads in flight that a runtime queues (FLX_MAX_IN_FLIGHT). */
+enum { PLAN_MAX_IN_FLIGHT = 16 };
+
 /* A compute instruction: BOX, LOOP, END. Inside a LOOP every box has by_row. */
 struct plan_box {
     enum plan_op op;
@@ -26,7 +29,8 @@ struct plan_box {
     bool mapped; /* w_addr is a blob offset */
     bool by_row;
     uint64_t w_addr;   /* of panel p0; 0 for a layer without weights */
-    int64_t wait;      /* load counter, relative to the run */
+    int64_t wait;      /* load counter, relative to the run; of executed boxes
+                          never decreasing, the last waits for all loads */
     int64_t wait_step; /* per iteration */
     int64_t row_a;     /* row end in iteration i: clamp(a * i + b, 0, rows) */
     int64_t row_b;
@@ -40,8 +44,8 @@ struct plan_load {
     uint32_t n_chunk;
     bool resident;
     uint64_t addr;
-    int64_t wait; /* compute counter, relative to the run; < 0: tail of the
-                     run before */
+    int64_t wait; /* compute counter, relative to the run; 0: when it has
+                     begun; < 0: tail of the run before */
     int64_t wait_step;
     uint32_t n_iter;
     uint32_t body;

@@ -116,7 +116,8 @@ static bool add_buffer(struct lives *v, uint32_t ix)
                (int64_t)first, last);
 }
 
-/* A slice lives from the earliest start of its load to its last use. */
+/* A slice lives from the earliest start of its load to its last use. A wait of
+ * 0 is for the run to begin, after the idle point. */
 static bool add_load(struct lives *v, const struct run_load *x)
 {
     struct check *const r = v->r;
@@ -138,7 +139,7 @@ static bool add_load(struct lives *v, const struct run_load *x)
                              .hi = size_div_up(end, align) * align,
                              .layer = r->c->chunk[b->chunk0].layer,
                              .what = "a slice"},
-               2 * x->wait, 2 * x->last_use + 1);
+               x->wait == 0 ? 1 : 2 * x->wait, 2 * x->last_use + 1);
 }
 
 static int by_place(const void *a, const void *b)

@@ -4,8 +4,8 @@
 
 #include "planner/plan_check.h"
 
-/* An executed box: rows [r0, r1), and the loads certainly complete before it
- * (the greatest wait so far: counters never go back). */
+/* An executed box: rows [r0, r1), and the loads certainly complete before it,
+ * its wait. */
 struct run_box {
     uint32_t ix; /* instruction */
     uint64_t r0;

@@ -69,7 +69,7 @@ static bool check_numbers(const struct check *r)
             (unsigned long long)p->resident_bytes);
     }
     if (p->n_thread < 1 || p->n_thread > MAX_THREADS || p->in_flight < 1 ||
-        p->peak_layer >= r->l->n_layer) {
+        p->in_flight > PLAN_MAX_IN_FLIGHT || p->peak_layer >= r->l->n_layer) {
         return check_fail(r, UINT32_MAX, "threads, loads in flight or layer");
     }
     if (p->latency_ns < p->bound_ns) {
@@ -273,12 +273,11 @@ static void add_box(struct check *r, uint64_t at, uint32_t ix, int64_t iter)
     const struct plan_box *const b = &r->p->box[ix];
     const uint64_t rows = r->l->layer[b->layer].rows;
     const int64_t wait = b->wait + b->wait_step * iter;
-    const uint64_t before = at == 0 ? 0 : r->box[at - 1].loads_done;
     r->box[at] = (struct run_box){
         .ix = ix,
         .r0 = b->by_row ? row_end(b, rows, iter - 1) : 0,
         .r1 = b->by_row ? row_end(b, rows, iter) : rows,
-        .loads_done = wait > 0 ? size_max(before, (uint64_t)wait) : before,
+        .loads_done = (uint64_t)wait,
         .first_load = r->n_load,
     };
     r->first_box[b->layer] = size_min(r->first_box[b->layer], at);
@@ -341,16 +340,26 @@ static bool unroll(struct check *r)
 
 /* ---- 3. order ---- */
 
-/* Waits stay inside the run (loads: and the tail of the one before). */
+/* Waits of boxes never decrease and end with all loads; those of loads stay
+ * inside the run and the tail of the one before. */
 static bool check_waits(const struct check *r)
 {
+    uint64_t before = 0;
     for (uint64_t i = 0; i < r->n_box; i++) {
-        if (r->box[i].loads_done > r->n_load) {
+        const uint64_t done = r->box[i].loads_done;
+        if (done > r->n_load || done < before) {
             return check_fail(r, r->p->box[r->box[i].ix].layer,
-                              "a box waits for %llu of %llu loads",
-                              (unsigned long long)r->box[i].loads_done,
-                              (unsigned long long)r->n_load);
+                              "box %llu waits for %lld of %llu loads after "
+                              "%llu",
+                              (unsigned long long)i, (long long)done,
+                              (unsigned long long)r->n_load,
+                              (unsigned long long)before);
         }
+        before = done;
+    }
+    if (before != r->n_load) {
+        return check_fail(r, UINT32_MAX, "%llu loads that no box waits for",
+                          (unsigned long long)(r->n_load - before));
     }
     for (uint64_t i = 0; i < r->n_load; i++) {
         const int64_t w = r->load[i].wait;
