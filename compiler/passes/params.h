@@ -20,15 +20,22 @@ const struct value *node_in(const struct graph *g, const struct node *n,
                             uint32_t i);
 struct value *node_out(const struct graph *g, const struct node *n, uint32_t i);
 
-/* Element i of a constant of integers or bools, or of floats. */
-int64_t const_i64(const struct value *v, uint64_t i);
-double const_f64(const struct value *v, uint64_t i);
+/* "1x3x224x224"; "scalar" for rank 0. Use: shape_text(&s).text in a call. */
+struct shape_text {
+    char text[TENSOR_MAX_RANK * 21 + 1];
+};
+struct shape_text shape_text(const struct shape *s);
 
-/* The integers of input i, which must be constant and have at most cap
- * elements (rank 0 or 1). *n = UINT32_MAX when the input is omitted. */
+/* The integers of input i, which must be a constant of i32 or i64 with at most
+ * cap elements. */
 NODISCARD bool node_in_i64s(const struct graph *g, struct cx *cx,
                             const struct node *n, uint32_t i, int64_t *dst,
                             uint32_t cap, uint32_t *cnt);
+/* The first element of input i, which must be a constant of one number;
+ * *out = def when it is omitted. */
+NODISCARD bool node_in_f64(const struct graph *g, struct cx *cx,
+                           const struct node *n, uint32_t i, double def,
+                           double *out);
 
 /* axis < 0 counts from the end; false (reported) outside [-rank, rank). */
 NODISCARD bool axis_resolve(struct cx *cx, const struct node *n, int64_t axis,
@@ -36,22 +43,22 @@ NODISCARD bool axis_resolve(struct cx *cx, const struct node *n, int64_t axis,
 
 /* The shape of two operands that broadcast as numpy's do; false when they do
  * not (not reported). out may be a or b. */
-NODISCARD bool shape_broadcast_two(const struct shape *a,
-                                   const struct shape *b, struct shape *out);
+NODISCARD bool shape_broadcast_two(const struct shape *a, const struct shape *b,
+                                   struct shape *out);
 
 /* Conv, ConvTranspose, pools: the window over the spatial dimensions 2.. of
  * in[0], auto_pad and ceil_mode resolved.
  * out[i] is the output's size; for all but ConvTranspose
  *   input row of output row r, tap k = r * stride - pad_begin + k * dilation.
  * For ConvTranspose output row = r * stride - pad_begin + k * dilation with r
- * the input's row. pad_end is what the last window needs with ceil_mode. */
+ * the input's row. With ceil_mode the last window may reach beyond pad_end. */
 struct window {
     uint32_t n_dim;
     int64_t kernel[TENSOR_MAX_RANK];
     int64_t stride[TENSOR_MAX_RANK];
     int64_t dilation[TENSOR_MAX_RANK];
     int64_t pad_begin[TENSOR_MAX_RANK];
-    int64_t pad_end[TENSOR_MAX_RANK]; /* as declared: counts as padding */
+    int64_t pad_end[TENSOR_MAX_RANK];
     int64_t out[TENSOR_MAX_RANK];
     int64_t group;
 };
@@ -79,7 +86,8 @@ struct pad_params {
 NODISCARD bool pad_params(const struct graph *g, struct cx *cx,
                           const struct node *n, struct pad_params *p);
 
-/* Split: axis and the size of each output (size[n_out], keep arena). */
+/* Split: axis and the size of each output; size[n->n_out] is in the scratch
+ * arena. */
 struct split_params {
     uint32_t axis;
     const int64_t *size;
@@ -101,7 +109,8 @@ NODISCARD bool softmax_params(const struct graph *g, struct cx *cx,
 
 /* Transpose: output dimension i is input dimension perm[i]. */
 NODISCARD bool perm_params(const struct graph *g, struct cx *cx,
-                           const struct node *n, uint32_t perm[TENSOR_MAX_RANK]);
+                           const struct node *n,
+                           uint32_t perm[TENSOR_MAX_RANK]);
 
 /* Clip: -inf and +inf when absent. */
 struct clip_params {

@@ -1,6 +1,7 @@
+#include "passes/passes.h"
+
 #include "base/arena.h"
 #include "ir/graph.h"
-#include "passes/passes.h"
 
 /* Backwards from the outputs; the stack holds nodes found live. */
 bool pass_dead(struct graph *g, struct cx *cx)

@@ -1,7 +1,8 @@
+#include "passes/passes.h"
+
 #include "base/arena.h"
 #include "base/diag.h"
 #include "ir/graph.h"
-#include "passes/passes.h"
 
 /* Depth first from each node in file order, producers before readers, with a
  * stack of our own: graphs may be deep. What is in order already stays. */

@@ -1,0 +1,75 @@
+/* shape.h - shape rules: from the types and shapes of a node's inputs to those
+ * of its outputs. One function per family of operators; op.def names them.
+ *
+ * A rule may rely on: inputs have a type and a static shape; the number of
+ * inputs is as op.def says. It checks all that the operator asks of them, and
+ * reports at the node. Scratch is the caller's to rewind. */
+#ifndef FLEXC_PASSES_SHAPE_H
+#define FLEXC_PASSES_SHAPE_H
+
+#include "passes/params.h"
+
+typedef bool shape_fn(struct graph *g, struct cx *cx, const struct node *n);
+
+/* Sets type and shape of output i, when it is not omitted; E_TOO_BIG when its
+ * bytes do not fit 62 bits. For use by rules. */
+NODISCARD bool shape_set(struct graph *g, struct cx *cx, const struct node *n,
+                         uint32_t i, enum dtype t, const struct shape *s);
+/* E_TYPE unless inputs i and k, where given, have one type. */
+NODISCARD bool shape_same_type(const struct graph *g, struct cx *cx,
+                               const struct node *n, uint32_t i, uint32_t k);
+
+/* shape_ewise.c */
+shape_fn shape_same;      /* one input, same type and shape */
+shape_fn shape_broadcast; /* any number of inputs of one type */
+shape_fn shape_compare;   /* two of one type, to bool */
+shape_fn shape_logic;     /* two of bool */
+shape_fn shape_not;
+shape_fn shape_pow; /* the exponent may have its own type */
+shape_fn shape_prelu;
+shape_fn shape_where;
+shape_fn shape_cast;
+shape_fn shape_clip;
+shape_fn shape_dropout;
+
+/* shape_window.c */
+shape_fn shape_conv;
+shape_fn shape_conv_transpose;
+shape_fn shape_pool;
+shape_fn shape_global_pool;
+shape_fn shape_lrn;
+shape_fn shape_batch_norm;
+shape_fn shape_resize;
+shape_fn shape_upsample;
+shape_fn shape_depth_to_space;
+shape_fn shape_space_to_depth;
+
+/* shape_dense.c */
+shape_fn shape_gemm;
+shape_fn shape_matmul;
+shape_fn shape_softmax;
+shape_fn shape_layer_norm;
+shape_fn shape_reduce;
+
+/* shape_move.c */
+shape_fn shape_reshape;
+shape_fn shape_flatten;
+shape_fn shape_squeeze;
+shape_fn shape_unsqueeze;
+shape_fn shape_transpose;
+shape_fn shape_concat;
+shape_fn shape_split;
+shape_fn shape_slice;
+shape_fn shape_gather;
+shape_fn shape_pad;
+shape_fn shape_expand;
+shape_fn shape_tile;
+
+/* shape_const.c: results that depend on values */
+shape_fn shape_constant;
+shape_fn shape_constant_of_shape;
+shape_fn shape_range;
+shape_fn shape_shape;
+shape_fn shape_size;
+
+#endif

@@ -1,0 +1,93 @@
+#include "passes/shape.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+bool shape_constant(struct graph *g, struct cx *cx, const struct node *n)
+{
+    const struct attr *const a = n->n_attr == 1 ? &n->attr[0] : NULL;
+    const struct shape scalar = {0};
+    if (a && a->kind == ATTR_TENSOR) {
+        const struct value *const v = &g->value[a->value];
+        return shape_set(g, cx, n, 0, v->dtype, &v->shape);
+    }
+    if (a && a->kind == ATTR_INT) {
+        return shape_set(g, cx, n, 0, DTYPE_I64, &scalar);
+    }
+    if (a && a->kind == ATTR_FLOAT) {
+        return shape_set(g, cx, n, 0, DTYPE_F32, &scalar);
+    }
+    if (a && (a->kind == ATTR_INTS || a->kind == ATTR_FLOATS)) {
+        const struct shape s = {1, {a->n}};
+        return shape_set(g, cx, n, 0,
+                         a->kind == ATTR_INTS ? DTYPE_I64 : DTYPE_F32, &s);
+    }
+    return node_error(cx, n, E_UNSUPPORTED,
+                      "it has no value, or one of strings or of a sparse "
+                      "tensor; only numbers are supported");
+}
+
+bool shape_constant_of_shape(struct graph *g, struct cx *cx,
+                             const struct node *n)
+{
+    struct shape s = {0};
+    if (!node_in_i64s(g, cx, n, 0, s.dim, TENSOR_MAX_RANK, &s.rank)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < s.rank; i++) {
+        if (s.dim[i] < 0) {
+            return node_error(cx, n, E_SHAPE, "dimension %u is %" PRId64, i,
+                              s.dim[i]);
+        }
+    }
+    const struct attr *const a = node_attr(n, "value");
+    const struct value *const fill = a ? &g->value[a->value] : NULL;
+    uint64_t count = 1;
+    if (fill && (!shape_count(&fill->shape, &count) || count != 1)) {
+        return node_error(cx, n, E_OP_ATTR,
+                          "attribute 'value' has %" PRIu64
+                          " elements; it must have one",
+                          count);
+    }
+    return shape_set(g, cx, n, 0, fill ? fill->dtype : DTYPE_F32, &s);
+}
+
+bool shape_range(struct graph *g, struct cx *cx, const struct node *n)
+{
+    double at[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        if (!shape_same_type(g, cx, n, 0, i) ||
+            !node_in_f64(g, cx, n, i, 0, &at[i])) {
+            return false;
+        }
+    }
+    const double count = ceil((at[1] - at[0]) / at[2]);
+    if (at[2] == 0 || !(count < 0x1p40)) {
+        return node_error(cx, n, E_TOO_BIG, "it runs from %g to %g by %g",
+                          at[0], at[1], at[2]);
+    }
+    const struct shape s = {1, {count > 0 ? (int64_t)count : 0}};
+    return shape_set(g, cx, n, 0, node_in(g, n, 0)->dtype, &s);
+}
+
+/* An end of Shape's part: negative counts from the end, then clamped. */
+static int64_t clamp_dim(int64_t i, int64_t rank)
+{
+    i = i < 0 ? i + rank : i;
+    return i < 0 ? 0 : i > rank ? rank : i;
+}
+
+bool shape_shape(struct graph *g, struct cx *cx, const struct node *n)
+{
+    const int64_t rank = node_in(g, n, 0)->shape.rank;
+    const int64_t start = clamp_dim(node_int(n, "start", 0), rank);
+    const int64_t end = clamp_dim(node_int(n, "end", rank), rank);
+    const struct shape s = {1, {end > start ? end - start : 0}};
+    return shape_set(g, cx, n, 0, DTYPE_I64, &s);
+}
+
+bool shape_size(struct graph *g, struct cx *cx, const struct node *n)
+{
+    const struct shape scalar = {0};
+    return shape_set(g, cx, n, 0, DTYPE_I64, &scalar);
+}
