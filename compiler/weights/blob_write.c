@@ -55,9 +55,10 @@ static bool zstd_pays(const struct options *opt, uint64_t raw, uint64_t stored)
         return false;
     case COMPRESS_ZSTD:
         return stored < raw;
-    case COMPRESS_AUTO:
-        return device_load_ns(opt->device, stored, raw) <
-               device_load_ns(opt->device, raw, 0);
+    case COMPRESS_AUTO: /* weights that are read in place stay raw */
+        return opt->device->storage == STORAGE_READ &&
+               device_load_ns(opt->device, stored, raw) <
+                   device_load_ns(opt->device, raw, 0);
     }
     return false;
 }
