@@ -1,0 +1,261 @@
+#include "kernels/catalogue.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/size.h"
+#include "flexrt/kernel_fields.h"
+#include "kernels/kern_parts.h"
+
+static const struct kern kerns[] = {
+#define KERN(ID, KIND, NAME, WEIGHTS, FITS, ARGS, SCRATCH, COST)               \
+    {FLX_K_##ID, LAYER_##KIND, NAME,    WEIGHTS_##WEIGHTS,                     \
+     FITS,       ARGS,         SCRATCH, COST},
+#include "kernels/kern.def"
+#undef KERN
+};
+_Static_assert(ARRAY_LEN(kerns) == FLX_KERNEL_IDS - 1,
+               "one row per device kernel");
+
+/* The numbers that the device's enums share with the compiler's. */
+_Static_assert((int)FLX_ACT_SILU == (int)ACT_SILU, "activations");
+_Static_assert((int)FLX_RES_AFTER_ACT == (int)RES_AFTER_ACT, "residuals");
+_Static_assert((int)FLX_EXPR_PRELU == (int)EXPR_PRELU &&
+                   (int)FLX_EXPR_ERF == (int)EXPR_ERF,
+               "elementwise steps");
+_Static_assert((int)FLX_CEIL == (int)NEAREST_CEIL, "nearest modes");
+_Static_assert((int)FLX_REDUCE_L2 == (int)REDUCE_L2, "reductions");
+_Static_assert((int)FLX_MAX_RANK == (int)TENSOR_MAX_RANK &&
+                   (int)FLX_EWISE_MAX_IN == (int)LAYER_MAX_IN &&
+                   (int)FLX_EXPR_MAX_STEP == (int)EXPR_MAX_STEP &&
+                   (int)FLX_MAX_ARG == (int)LAYER_MAX_IN + 1,
+               "sizes of argument blocks");
+
+const struct kern *kern_find(const struct layer *l, const char **why)
+{
+    *why = "a layer of this kind";
+    for (size_t i = 0; i < ARRAY_LEN(kerns); i++) {
+        if (kerns[i].kind == l->kind && kerns[i].fits(l, why)) {
+            return &kerns[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct kern *find(const struct layer *l, struct cx *cx)
+{
+    const char *why = NULL;
+    const struct kern *k = kern_find(l, &why);
+    if (!k) {
+        diag_error(cx->diag, E_UNSUPPORTED, at_node(l->name, l->op),
+                   "no kernel computes %s", why);
+    }
+    return k;
+}
+
+bool kern_choose(const struct layer *l, const struct options *opt,
+                 struct cx *cx, uint32_t *id)
+{
+    (void)opt; /* one algorithm per layer so far, whatever the numerics */
+    const struct kern *k = find(l, cx);
+    if (!k) {
+        return false;
+    }
+    *id = k->id;
+    return true;
+}
+
+/* ---- the cut of weights ---- */
+
+/* Rows of 64 bytes; a panel's parameters take up to two of them. */
+enum { ROW_BYTES = FLX_PANEL * 4, PARAM_ROWS = 2 };
+
+void kern_conv_cut(const struct layer *l, const struct kern *k,
+                   uint64_t chunk_limit, struct conv_cut *cut)
+{
+    const struct conv_param *p = &l->p.conv;
+    const uint64_t out_c = l->dim[3];
+    const uint64_t taps = (uint64_t)p->kernel[0] * p->kernel[1];
+    *cut = (struct conv_cut){.spans = k->weights != WEIGHTS_CONV};
+    cut->oc = cut->spans ? out_c : out_c / p->group;
+    cut->group_panels = size_div_up(cut->oc, FLX_PANEL);
+    cut->n_panel = cut->group_panels * (cut->spans ? 1 : p->group);
+    cut->k = taps * l->in[0].dim[3] / p->group;
+    const uint64_t most = (chunk_limit / ROW_BYTES - PARAM_ROWS) / 4 * 4;
+    cut->n_kblock = k->weights == WEIGHTS_DEPTHWISE
+                        ? 1
+                        : size_max(1, size_div_up(cut->k, most));
+    cut->k_block = size_div_up(size_div_up(cut->k, cut->n_kblock), 4) * 4;
+    cut->n_kblock = size_div_up(cut->k, cut->k_block);
+}
+
+static uint64_t panel_bytes(const struct layer *l, const struct conv_cut *cut,
+                            uint64_t kblock)
+{
+    const bool is_last = kblock + 1 == cut->n_kblock;
+    const uint64_t rows =
+        is_last ? cut->k - kblock * cut->k_block : cut->k_block;
+    return ROW_BYTES *
+           (rows + (kblock == 0) + (is_last && l->epi.act == ACT_PRELU));
+}
+
+bool kern_lattice(const struct layer *l, const struct options *opt,
+                  struct cx *cx, struct lattice *t)
+{
+    const struct kern *k = find(l, cx);
+    if (!k) {
+        return false;
+    }
+    struct conv_cut cut = {.n_panel = 1, .n_kblock = 1};
+    if (k->weights != WEIGHTS_PLAIN) {
+        kern_conv_cut(l, k, opt->target->chunk_limit, &cut);
+    }
+    /* Plans and chunks count panels and K blocks in 16 bits. */
+    if (cut.n_panel > UINT16_MAX || cut.n_kblock > UINT16_MAX) {
+        return diag_error(cx->diag, E_TOO_BIG, at_node(l->name, l->op),
+                          "%llu panels x %llu blocks of weights, 65535 of each "
+                          "are the most",
+                          (unsigned long long)cut.n_panel,
+                          (unsigned long long)cut.n_kblock);
+    }
+    struct lattice out = {.n_panel = (uint32_t)cut.n_panel,
+                          .n_kblock = (uint32_t)cut.n_kblock};
+    out.panel_bytes = arena_new(cx->keep, uint64_t, cut.n_kblock);
+    if (!out.panel_bytes) {
+        return false;
+    }
+    for (uint32_t i = 0; i < out.n_kblock; i++) {
+        uint64_t start[LAYER_MAX_WEIGHT];
+        out.panel_bytes[i] = k->weights == WEIGHTS_PLAIN
+                                 ? plain_bytes(l, start)
+                                 : panel_bytes(l, &cut, i);
+    }
+    *t = out;
+    return true;
+}
+
+bool kern_pack(const struct layer *l, const struct options *opt,
+               const struct lattice *t, uint32_t kblock, uint32_t panel,
+               uint32_t n_panel, uint8_t *dst, struct cx *cx)
+{
+    const struct kern *k = find(l, cx);
+    if (!k) {
+        return false;
+    }
+    assert(kblock < t->n_kblock && n_panel <= t->n_panel &&
+           panel <= t->n_panel - n_panel);
+    if (k->weights == WEIGHTS_PLAIN) {
+        pack_plain(l, dst);
+        return true;
+    }
+    struct conv_cut cut;
+    kern_conv_cut(l, k, opt->target->chunk_limit, &cut);
+    for (uint32_t i = 0; i < n_panel; i++) {
+        pack_conv(l, &cut, kblock, panel + i, dst + i * t->panel_bytes[kblock]);
+    }
+    return true;
+}
+
+/* ---- candidates ---- */
+
+uint32_t fit_u(struct fit *f, uint64_t v)
+{
+    f->bad = f->bad || v > UINT32_MAX;
+    return (uint32_t)v;
+}
+
+int32_t fit_i(struct fit *f, int64_t v)
+{
+    f->bad = f->bad || v > INT32_MAX || v < INT32_MIN;
+    return (int32_t)v;
+}
+
+bool operand_is_f32(const struct operand *o)
+{
+    return o->dtype == DTYPE_F32;
+}
+
+uint64_t rate_ns(uint64_t amount, uint64_t per_us)
+{
+    uint64_t scaled = 0;
+    if (!size_mul(&scaled, amount, 1000)) {
+        return amount / per_us * 1000;
+    }
+    return size_div_up(scaled, per_us);
+}
+
+uint64_t layer_elements(const struct layer *l)
+{
+    uint64_t n = 1;
+    for (uint32_t k = 0; k < l->rank; k++) {
+        n *= l->dim[k];
+    }
+    return n;
+}
+
+uint64_t no_scratch(const struct layer *l)
+{
+    (void)l;
+    return 0;
+}
+
+bool kern_cand(const struct layers *layers, const struct layer *l,
+               const struct options *opt, struct cx *cx, struct cand *c)
+{
+    const struct kern *k = find(l, cx);
+    if (!k) {
+        return false;
+    }
+    struct conv_cut cut = {.n_panel = 1, .n_kblock = 1};
+    if (k->weights != WEIGHTS_PLAIN) {
+        kern_conv_cut(l, k, opt->target->chunk_limit, &cut);
+    }
+    const uint32_t n_word = flx_kernel_info_find(k->id)->n_word;
+    uint32_t *word = arena_new(cx->keep, uint32_t, n_word);
+    if (!word) {
+        return false;
+    }
+    uint64_t start[LAYER_MAX_WEIGHT];
+    plain_bytes(l, start);
+    const struct arg_in in = {layers, l, &cut, start};
+    struct fit fit = {false};
+    k->args(&in, word, &fit);
+    if (fit.bad) {
+        return diag_error(cx->diag, E_TOO_BIG, at_node(l->name, l->op),
+                          "a size or stride of this layer does not fit 32 "
+                          "bits");
+    }
+    *c = (struct cand){
+        .kernel = k->id,
+        .algorithm = k->algorithm,
+        .word = word,
+        .n_word = n_word,
+        .row_grid = 1,
+        .rows_cut = true,
+        .panels_cut = k->weights != WEIGHTS_PLAIN,
+        .scratch_bytes = k->scratch(l),
+        .box_ns = opt->device->step_ns,
+        .all_ns = k->cost(l, opt->device),
+    };
+    return true;
+}
+
+bool cand_build(const struct layers *l, const struct chunks *chunks,
+                const struct options *opt, struct cx *cx, struct cands *c)
+{
+    assert(chunks->n_layer == l->n_layer);
+    struct cands out = {.n_layer = l->n_layer, .n_thread = opt->n_thread};
+    out.cand = arena_new(cx->keep, struct cand, l->n_layer);
+    if (!out.cand) {
+        return false;
+    }
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        if (!kern_cand(l, &l->layer[i], opt, cx, &out.cand[i])) {
+            return false;
+        }
+    }
+    *c = out;
+    return true;
+}

@@ -1,0 +1,187 @@
+/* kern_conv.c - convolutions, transposed convolutions and products with
+ * constant weights: what fits, argument blocks, costs. */
+#include "base/size.h"
+#include "kernels/kern_parts.h"
+
+/* ---- image operands ---- */
+
+bool is_image(const struct operand *o, const char **why)
+{
+    if (!operand_is_f32(o)) {
+        *why = "element types other than f32";
+        return false;
+    }
+    if (o->buf == BUF_WEIGHTS || o->buf == BUF_NONE) {
+        *why = "a constant image";
+        return false;
+    }
+    if (o->rank != 4 || (o->dim[3] > 1 && o->stride[3] != 1)) {
+        *why = "channels that are not next to each other";
+        return false;
+    }
+    if (o->stride[2] < 0 ||
+        (!o->by_row && (o->stride[0] < 0 || o->stride[1] < 0))) {
+        *why = "images that run backwards";
+        return false;
+    }
+    return true;
+}
+
+struct image image_of(const struct arg_in *in, const struct operand *o,
+                      struct fit *f)
+{
+    const uint64_t bytes = dtype_bytes(o->dtype);
+    const uint64_t row_bytes = in->layers->buf[o->buf].row_bytes;
+    return (struct image){
+        .by_row = o->by_row,
+        .row_bytes =
+            fit_u(f, o->by_row ? row_bytes : (uint64_t)o->stride[1] * bytes),
+        .img_bytes = o->by_row ? 0 : fit_u(f, (uint64_t)o->stride[0] * bytes),
+        .row0 = fit_u(f, o->row0),
+        .col0 = fit_u(f, o->col0),
+        .pix = fit_u(f, (uint64_t)o->stride[2]),
+    };
+}
+
+/* ---- what fits ---- */
+
+bool conv_fits(const struct layer *l, const char **why)
+{
+    const uint32_t n_in = l->epi.residual == RES_NONE ? 1 : 2;
+    if (l->n_in < n_in || l->n_weight < 1) {
+        *why = "a convolution without constant weights";
+        return false;
+    }
+    if (!is_image(&l->out, why) || !is_image(&l->in[0], why) ||
+        (n_in == 2 && !is_image(&l->in[l->n_in - 1], why))) {
+        return false;
+    }
+    for (uint32_t i = 0; i < l->n_weight; i++) {
+        if (l->weight[i].data.len > 0 && !weight_is_float(&l->weight[i])) {
+            *why = "weights that are not floats";
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Panels inside groups. */
+static bool is_dense(const struct layer *l)
+{
+    return l->p.conv.group == 1 || l->dim[3] / l->p.conv.group >= FLX_PANEL;
+}
+
+bool direct_fits(const struct layer *l, const char **why)
+{
+    *why = "a kernel this high";
+    return is_dense(l) && l->p.conv.kernel[0] <= FLX_CONV_MAX_KH &&
+           conv_fits(l, why);
+}
+
+bool gemv_fits(const struct layer *l, const char **why)
+{
+    *why = "more than one pixel";
+    return is_dense(l) && l->rows == 1 && l->dim[2] == 1 && conv_fits(l, why);
+}
+
+bool depthwise_fits(const struct layer *l, const char **why)
+{
+    const struct conv_param *p = &l->p.conv;
+    /* One K block: the least chunk limit of a target holds this many taps. */
+    enum { MAX_TAPS = 252 };
+    *why = "a kernel this large";
+    return p->group > 1 && p->group == l->dim[3] &&
+           p->group == l->in[0].dim[3] &&
+           (uint64_t)p->kernel[0] * p->kernel[1] <= MAX_TAPS &&
+           conv_fits(l, why);
+}
+
+bool deconv_fits(const struct layer *l, const char **why)
+{
+    *why = "groups this small";
+    return is_dense(l) && conv_fits(l, why);
+}
+
+/* ---- the argument block ---- */
+
+void conv_args(const struct arg_in *in, uint32_t *word, struct fit *f)
+{
+    const struct layer *l = in->l;
+    const struct conv_param *p = &l->p.conv;
+    struct flx_conv_arg *a = (struct flx_conv_arg *)(void *)word;
+    const bool has_res = l->epi.residual != RES_NONE;
+    const struct operand *res = has_res ? &l->in[l->n_in - 1] : &l->out;
+    const struct image out_image = image_of(in, &l->out, f);
+    const struct image in_image = image_of(in, &l->in[0], f);
+    const struct image res_image = image_of(in, res, f);
+    a->out_rows = fit_u(f, l->dim[1]);
+    a->out_w = fit_u(f, l->dim[2]);
+    a->out_c = fit_u(f, l->dim[3]);
+    PUT_IMAGE(a, out, out_image);
+    a->in_rows = fit_u(f, l->in[0].dim[1]);
+    a->in_w = fit_u(f, l->in[0].dim[2]);
+    a->in_c = fit_u(f, l->in[0].dim[3]);
+    PUT_IMAGE(a, in, in_image);
+    if (has_res) {
+        a->res_at = l->n_in;
+        PUT_IMAGE(a, res, res_image);
+    }
+    a->group = p->group;
+    a->kernel_h = p->kernel[0];
+    a->kernel_w = p->kernel[1];
+    a->stride_h = p->stride[0];
+    a->stride_w = p->stride[1];
+    a->dilation_h = p->dilation[0];
+    a->dilation_w = p->dilation[1];
+    a->pad_top = p->pad_begin[0];
+    a->pad_left = p->pad_begin[1];
+    a->k = fit_u(f, in->cut->k);
+    a->k_block = fit_u(f, in->cut->k_block);
+    a->residual = (uint32_t)l->epi.residual;
+    a->act = (uint32_t)l->epi.act;
+    a->act_a = l->epi.a;
+    a->act_b = l->epi.b;
+}
+
+/* ---- costs ---- */
+
+/* Multiply-adds, lanes beyond the last channel of a group included. */
+static uint64_t padded_macs(const struct layer *l)
+{
+    const uint64_t oc = l->dim[3] / l->p.conv.group;
+    const uint64_t padded = size_div_up(oc, FLX_PANEL) * FLX_PANEL;
+    return l->macs / oc * padded;
+}
+
+static uint64_t weight_floats(const struct layer *l)
+{
+    const struct weight *w = &l->weight[0];
+    return w->dim[0] * w->dim[1] * w->dim[2] * w->dim[3];
+}
+
+uint64_t direct_ns(const struct layer *l, const struct device *d)
+{
+    return size_max(rate_ns(padded_macs(l), d->speed[SPEED_GEMM]),
+                    rate_ns(4 * weight_floats(l), d->speed[SPEED_WEIGHTS]));
+}
+
+uint64_t gemv_ns(const struct layer *l, const struct device *d)
+{
+    return direct_ns(l, d);
+}
+
+uint64_t deconv_ns(const struct layer *l, const struct device *d)
+{
+    return direct_ns(l, d);
+}
+
+uint64_t depthwise_ns(const struct layer *l, const struct device *d)
+{
+    return rate_ns(l->macs, d->speed[SPEED_DEPTHWISE]);
+}
+
+/* One multiply-add at a time: a lane where others have a panel. */
+uint64_t lanes_ns(const struct layer *l, const struct device *d)
+{
+    return rate_ns(l->macs, size_max(1, d->speed[SPEED_GEMM] / FLX_PANEL));
+}

@@ -1,0 +1,108 @@
+/* kern_parts.h - what the catalogue's rows are made of. Private to the folder.
+ */
+#ifndef FLEXC_KERNELS_KERN_PARTS_H
+#define FLEXC_KERNELS_KERN_PARTS_H
+
+#include "base/cx.h"
+#include "flexrt/flx_kernel.h"
+#include "ir/chunks.h"
+#include "ir/layer.h"
+#include "ir/options.h"
+
+enum kern_weights {
+    WEIGHTS_CONV,
+    WEIGHTS_DEPTHWISE,
+    WEIGHTS_LANES,
+    WEIGHTS_PLAIN
+};
+
+/* How a convolution's weights are cut; numbers as in catalogue.h. */
+struct conv_cut {
+    uint64_t group_panels; /* panels of a group; of all channels: see spans */
+    bool spans;  /* panels are 16 consecutive channels of all groups */
+    uint64_t oc; /* channels of a group; of all if spans */
+    uint64_t n_panel;
+    uint64_t k;
+    uint64_t k_block;
+    uint64_t n_kblock;
+};
+
+/* Every number of an argument block goes through one of these: `bad` becomes
+ * true when it does not fit. */
+struct fit {
+    bool bad;
+};
+uint32_t fit_u(struct fit *f, uint64_t v);
+int32_t fit_i(struct fit *f, int64_t v);
+
+/* What an argument block is made from. */
+struct arg_in {
+    const struct layers *layers; /* for the buffers */
+    const struct layer *l;
+    const struct conv_cut *cut; /* convolutions */
+    const uint64_t *start;      /* PLAIN: of each weight in the panel, bytes */
+};
+
+/* One row of kern.def. */
+struct kern {
+    uint32_t id;
+    enum layer_kind kind;
+    const char *algorithm;
+    enum kern_weights weights;
+    /* Whether the kernel computes the layer; *why: what it lacks. */
+    bool (*fits)(const struct layer *l, const char **why);
+    /* Fills the argument block, zeroed, of n_word words. */
+    void (*args)(const struct arg_in *in, uint32_t *word, struct fit *f);
+    uint64_t (*scratch)(const struct layer *l); /* bytes of a thread, x 64 */
+    /* Arithmetic of the whole layer, nanoseconds. */
+    uint64_t (*cost)(const struct layer *l, const struct device *d);
+};
+
+/* The first row that fits; NULL, *why set. */
+const struct kern *kern_find(const struct layer *l, const char **why);
+void kern_conv_cut(const struct layer *l, const struct kern *k,
+                   uint64_t chunk_limit, struct conv_cut *cut);
+
+/* kern_pack.c */
+void pack_conv(const struct layer *l, const struct conv_cut *cut,
+               uint32_t kblock, uint32_t panel, uint8_t *dst);
+/* Bytes of the one panel of a PLAIN layer; start of each weight in it. */
+uint64_t plain_bytes(const struct layer *l, uint64_t *start);
+void pack_plain(const struct layer *l, uint8_t *dst);
+/* Whether a weight can be read as floats / as it is. */
+bool weight_is_float(const struct weight *w);
+
+/* Values of FLX_IMAGE_FIELDS for an operand N, H, W, C. */
+struct image {
+    uint32_t by_row;
+    uint32_t row_bytes;
+    uint32_t img_bytes;
+    uint32_t row0;
+    uint32_t col0;
+    uint32_t pix;
+};
+struct image image_of(const struct arg_in *in, const struct operand *o,
+                      struct fit *f);
+/* Assigns them to the fields PREFIX_* of block A. */
+#define PUT_IMAGE(A, PREFIX, V)                                                \
+    ((A)->PREFIX##_by_row = (V).by_row,                                        \
+     (A)->PREFIX##_row_bytes = (V).row_bytes,                                  \
+     (A)->PREFIX##_img_bytes = (V).img_bytes, (A)->PREFIX##_row0 = (V).row0,   \
+     (A)->PREFIX##_col0 = (V).col0, (A)->PREFIX##_pix = (V).pix)
+/* Whether an operand can be one: f32, channels next to each other. */
+bool is_image(const struct operand *o, const char **why);
+
+/* Steps shared by the families. */
+bool operand_is_f32(const struct operand *o);
+uint64_t rate_ns(uint64_t amount, uint64_t per_us);
+uint64_t layer_elements(const struct layer *l);
+
+#define KERN(ID, KIND, NAME, WEIGHTS, FITS, ARGS, SCRATCH, COST)               \
+    bool FITS(const struct layer *l, const char **why);                        \
+    void ARGS(const struct arg_in *in, uint32_t *word, struct fit *f);         \
+    uint64_t SCRATCH(const struct layer *l);                                   \
+    uint64_t COST(const struct layer *l, const struct device *d);
+#include "kernels/kern.def"
+#undef KERN
+
+#endif

@@ -1,0 +1,566 @@
+/* kern_space.c - layers over spaces of any shape: what fits, argument blocks,
+ * costs. A space is the layer's iteration space, its dimensions merged where
+ * all operands walk them as one. */
+#include <string.h>
+
+#include "base/size.h"
+#include "kernels/kern_parts.h"
+
+/* Operands as arrays: the output, then what the kernel walks with it. */
+enum { MAX_WALK = LAYER_MAX_IN + 1 };
+
+struct walk {
+    const struct operand *o;
+    int64_t stride[TENSOR_MAX_RANK];
+};
+
+struct space {
+    uint32_t rank;
+    uint32_t row_dims;
+    uint64_t dim[TENSOR_MAX_RANK];
+    uint32_t n;
+    struct walk walk[MAX_WALK];
+};
+
+static void space_add(struct space *s, const struct operand *o,
+                      const int64_t *stride)
+{
+    struct walk *w = &s->walk[s->n++];
+    w->o = o;
+    memcpy(w->stride, stride, s->rank * sizeof *stride);
+}
+
+static struct space space_of(const struct layer *l)
+{
+    struct space s = {.rank = l->rank, .row_dims = l->row_dims};
+    memcpy(s.dim, l->dim, l->rank * sizeof *l->dim);
+    space_add(&s, &l->out, l->out.stride);
+    return s;
+}
+
+static void space_drop(struct space *s, uint32_t k)
+{
+    for (uint32_t j = k; j + 1 < s->rank; j++) {
+        s->dim[j] = s->dim[j + 1];
+        for (uint32_t i = 0; i < s->n; i++) {
+            s->walk[i].stride[j] = s->walk[i].stride[j + 1];
+        }
+    }
+    s->rank--;
+}
+
+/* A dimension of 1 before position k. */
+static void space_insert(struct space *s, uint32_t k)
+{
+    for (uint32_t j = s->rank; j > k; j--) {
+        s->dim[j] = s->dim[j - 1];
+        for (uint32_t i = 0; i < s->n; i++) {
+            s->walk[i].stride[j] = s->walk[i].stride[j - 1];
+        }
+    }
+    s->dim[k] = 1;
+    for (uint32_t i = 0; i < s->n; i++) {
+        s->walk[i].stride[k] = 1;
+    }
+    s->rank++;
+}
+
+/* Whether k and k + 1 are one dimension to every operand. Strides of rows do
+ * not count where rows are addressed by their number. */
+static bool can_merge(const struct space *s, uint32_t k)
+{
+    const bool is_row = k + 1 < s->row_dims;
+    for (uint32_t i = 0; i < s->n; i++) {
+        const struct walk *w = &s->walk[i];
+        if (!(is_row && w->o->by_row) &&
+            w->stride[k] != w->stride[k + 1] * (int64_t)s->dim[k + 1]) {
+            return false;
+        }
+    }
+    return k + 1 != s->row_dims;
+}
+
+/* Merges and drops dimensions among the rows and among [row_dims, fixed). */
+static void space_merge(struct space *s, uint32_t n_fixed)
+{
+    for (uint32_t k = 0; k + n_fixed < s->rank;) {
+        const bool is_row = k < s->row_dims;
+        if (s->dim[k] == 1) {
+            space_drop(s, k);
+            s->row_dims -= is_row;
+        } else if (k + 1 + n_fixed < s->rank && can_merge(s, k)) {
+            s->dim[k] *= s->dim[k + 1];
+            for (uint32_t i = 0; i < s->n; i++) {
+                s->walk[i].stride[k] = s->walk[i].stride[k + 1];
+            }
+            space_drop(s, k + 1);
+            s->row_dims -= is_row;
+        } else {
+            k++;
+        }
+    }
+}
+
+/* The kernels walk planes: at least two dimensions besides the rows. */
+static bool space_pad(struct space *s)
+{
+    while (s->rank < s->row_dims + 2) {
+        if (s->rank == TENSOR_MAX_RANK) {
+            return false;
+        }
+        space_insert(s, s->row_dims);
+    }
+    return true;
+}
+
+/* Values of FLX_SPACE_FIELDS and FLX_VIEW_FIELDS. */
+static void put_space(const struct space *s, uint32_t *rank, uint32_t *row_dims,
+                      uint32_t *dim, struct fit *f)
+{
+    *rank = s->rank;
+    *row_dims = s->row_dims;
+    for (uint32_t k = 0; k < FLX_MAX_RANK; k++) {
+        dim[k] = k < s->rank ? fit_u(f, s->dim[k]) : 1;
+    }
+}
+#define PUT_SPACE(A, S, F)                                                     \
+    put_space((S), &(A)->rank, &(A)->row_dims, (A)->dim, (F))
+
+struct view {
+    uint32_t at;
+    uint32_t by_row;
+    uint32_t row_bytes;
+    uint32_t row0;
+    int32_t col0;
+};
+
+static struct view view_of(const struct arg_in *in, const struct operand *o,
+                           struct fit *f)
+{
+    const struct layer *l = in->l;
+    if (o->buf == BUF_WEIGHTS) {
+        const uint64_t start = in->start[o->weight_ix] / dtype_bytes(o->dtype);
+        return (struct view){.at = FLX_AT_WEIGHTS,
+                             .col0 = fit_i(f, (int64_t)(start + o->col0))};
+    }
+    return (struct view){
+        .at = o == &l->out ? 0 : (uint32_t)(o - l->in) + 1,
+        .by_row = o->by_row,
+        .row_bytes = fit_u(f, in->layers->buf[o->buf].row_bytes),
+        .row0 = fit_u(f, o->row0),
+        .col0 = fit_i(f, (int64_t)o->col0),
+    };
+}
+
+static void put_strides(const struct space *s, uint32_t i, int32_t *dst,
+                        struct fit *f)
+{
+    for (uint32_t k = 0; k < s->rank; k++) {
+        const bool is_implied = k < s->row_dims && s->walk[i].o->by_row;
+        dst[k] = is_implied ? 0 : fit_i(f, s->walk[i].stride[k]);
+    }
+}
+
+static void put_view(const struct arg_in *in, const struct space *s, uint32_t i,
+                     struct view *v, int32_t *stride, struct fit *f)
+{
+    *v = view_of(in, s->walk[i].o, f);
+    put_strides(s, i, stride, f);
+}
+/* Operand I of space S to the fields PREFIX_* of block A. */
+#define PUT_VIEW(A, PREFIX, IN, S, I, F)                                       \
+    do {                                                                       \
+        struct view v_;                                                        \
+        put_view((IN), (S), (I), &v_, (A)->PREFIX##_stride, (F));              \
+        (A)->PREFIX##_at = v_.at;                                              \
+        (A)->PREFIX##_by_row = v_.by_row;                                      \
+        (A)->PREFIX##_row_bytes = v_.row_bytes;                                \
+        (A)->PREFIX##_row0 = v_.row0;                                          \
+        (A)->PREFIX##_col0 = v_.col0;                                          \
+    } while (0)
+
+static bool has_inputs(const struct layer *l, uint32_t n, const char **why)
+{
+    *why = "a layer with these inputs";
+    if (l->n_in < n) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (l->in[i].buf == BUF_NONE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool all_f32(const struct layer *l, uint32_t n, const char **why)
+{
+    *why = "element types other than f32";
+    for (uint32_t i = 0; i < n; i++) {
+        if (!operand_is_f32(&l->in[i])) {
+            return false;
+        }
+    }
+    return operand_is_f32(&l->out);
+}
+
+/* Rank enough for space_pad; more never occurs in practice. */
+static bool rank_fits(const struct layer *l, const char **why)
+{
+    *why = "as many dimensions";
+    return l->rank <= TENSOR_MAX_RANK && l->row_dims + 2 <= TENSOR_MAX_RANK;
+}
+
+static uint64_t moved_bytes(const struct layer *l)
+{
+    uint64_t bytes = layer_elements(l) * dtype_bytes(l->out.dtype);
+    for (uint32_t i = 0; i < l->n_in; i++) {
+        bytes += layer_elements(l) * dtype_bytes(l->in[i].dtype);
+    }
+    return bytes;
+}
+
+/* ---- elementwise ---- */
+
+static bool is_binary(enum expr_op op)
+{
+    return (op >= EXPR_ADD && op <= EXPR_MAX) || op == EXPR_PRELU;
+}
+
+bool ewise_fits(const struct layer *l, const char **why)
+{
+    enum { DEPTH = 8 }; /* FLX_EXPR_DEPTH */
+    if (!has_inputs(l, l->n_in, why) || !all_f32(l, l->n_in, why) ||
+        !rank_fits(l, why)) {
+        return false;
+    }
+    *why = "this epilogue";
+    if (l->epi.residual != RES_NONE || l->epi.act == ACT_PRELU) {
+        return false;
+    }
+    *why = "an expression this deep";
+    uint32_t depth = 0;
+    for (uint32_t i = 0; i < l->p.ewise.n_step; i++) {
+        const enum expr_op op = l->p.ewise.step[i].op;
+        if (op == EXPR_IN || op == EXPR_IMM) {
+            depth++;
+        } else if (depth < 1u + is_binary(op)) {
+            return false;
+        } else {
+            depth -= is_binary(op);
+        }
+        if (depth > DEPTH) {
+            return false;
+        }
+    }
+    return depth == 1;
+}
+
+void ewise_args(const struct arg_in *in, uint32_t *word, struct fit *f)
+{
+    const struct layer *l = in->l;
+    struct flx_ewise_arg *a = (struct flx_ewise_arg *)(void *)word;
+    struct space s = space_of(l);
+    for (uint32_t i = 0; i < l->n_in; i++) {
+        space_add(&s, &l->in[i], l->in[i].stride);
+    }
+    space_merge(&s, 0);
+    f->bad = !space_pad(&s) || f->bad;
+    PUT_SPACE(a, &s, f);
+    PUT_VIEW(a, out, in, &s, 0, f);
+    a->n_in = l->n_in;
+    for (uint32_t i = 0; i < l->n_in; i++) {
+        struct view v;
+        put_view(in, &s, i + 1, &v, &a->in_stride[i * FLX_MAX_RANK], f);
+        a->in_at[i] = v.at;
+        a->in_by_row[i] = v.by_row;
+        a->in_row_bytes[i] = v.row_bytes;
+        a->in_row0[i] = v.row0;
+        a->in_col0[i] = v.col0;
+    }
+    a->n_step = l->p.ewise.n_step;
+    for (uint32_t i = 0; i < a->n_step; i++) {
+        const struct expr_step *step = &l->p.ewise.step[i];
+        a->used |= 1u << (uint32_t)step->op;
+        a->op[i] = (uint32_t)step->op;
+        a->ix[i] = step->op == EXPR_IN ? step->ix : 0;
+        a->imm[i] = step->op == EXPR_IMM ? step->imm : 0;
+    }
+    a->act = (uint32_t)l->epi.act;
+    a->act_a = l->epi.a;
+    a->act_b = l->epi.b;
+}
+
+uint64_t ewise_ns(const struct layer *l, const struct device *d)
+{
+    /* A step is a pass over a run in the nearest cache: about a byte each. */
+    return rate_ns(moved_bytes(l) + layer_elements(l) * l->p.ewise.n_step,
+                   d->speed[SPEED_EWISE]);
+}
+
+/* ---- softmax ---- */
+
+bool softmax_fits(const struct layer *l, const char **why)
+{
+    return has_inputs(l, 1, why) && all_f32(l, 1, why) && rank_fits(l, why) &&
+           l->rank > l->row_dims;
+}
+
+void softmax_args(const struct arg_in *in, uint32_t *word, struct fit *f)
+{
+    const struct layer *l = in->l;
+    struct flx_softmax_arg *a = (struct flx_softmax_arg *)(void *)word;
+    struct space s = space_of(l);
+    space_add(&s, &l->in[0], l->in[0].stride);
+    space_merge(&s, 1);
+    f->bad = !space_pad(&s) || f->bad;
+    PUT_SPACE(a, &s, f);
+    PUT_VIEW(a, out, in, &s, 0, f);
+    PUT_VIEW(a, in, in, &s, 1, f);
+    a->is_log = l->p.softmax.log;
+}
+
+uint64_t softmax_ns(const struct layer *l, const struct device *d)
+{
+    return rate_ns(4 * moved_bytes(l), d->speed[SPEED_EWISE]);
+}
+
+/* ---- copies and casts ---- */
+
+static bool same_size(const struct layer *l, const char **why)
+{
+    *why = "this element type";
+    return dtype_bytes(l->out.dtype) > 0 &&
+           dtype_bytes(l->out.dtype) == dtype_bytes(l->in[0].dtype);
+}
+
+bool copy_fits(const struct layer *l, const char **why)
+{
+    return has_inputs(l, 1, why) && same_size(l, why) && rank_fits(l, why);
+}
+
+void copy_args(const struct arg_in *in, uint32_t *word, struct fit *f)
+{
+    const struct layer *l = in->l;
+    struct flx_copy_arg *a = (struct flx_copy_arg *)(void *)word;
+    struct space s = space_of(l);
+    space_add(&s, &l->in[0], l->in[0].stride);
+    a->elem_bytes = dtype_bytes(l->out.dtype);
+    a->has_pads = l->p.copy.pads;
+    if (!l->p.copy.pads) {
+        space_merge(&s, 0);
+    }
+    const uint32_t rank = s.rank;
+    f->bad = !space_pad(&s) || f->bad;
+    PUT_SPACE(a, &s, f);
+    PUT_VIEW(a, out, in, &s, 0, f);
+    PUT_VIEW(a, in, in, &s, 1, f);
+    /* Dimensions of 1 were inserted after the rows. */
+    const uint32_t shift = s.rank - rank;
+    for (uint32_t k = 0; k < s.rank; k++) {
+        const bool is_new = k >= s.row_dims && k < s.row_dims + shift;
+        const uint32_t from = k < s.row_dims ? k : k - shift;
+        a->in_dim[k] = is_new || !l->p.copy.pads ? a->dim[k]
+                                                 : fit_u(f, l->in[0].dim[from]);
+        a->before[k] =
+            is_new || !l->p.copy.pads ? 0 : fit_i(f, l->p.copy.before[from]);
+    }
+    a->fill_lo = (uint32_t)l->p.copy.fill;
+    a->fill_hi = (uint32_t)(l->p.copy.fill >> 32);
+}
+
+uint64_t copy_ns(const struct layer *l, const struct device *d)
+{
+    return rate_ns(2 * layer_elements(l) * dtype_bytes(l->out.dtype),
+                   d->speed[SPEED_EWISE]);
+}
+
+static bool can_cast(enum dtype t)
+{
+    switch (t) {
+    case DTYPE_F32:
+    case DTYPE_F64:
+    case DTYPE_I8:
+    case DTYPE_U8:
+    case DTYPE_I16:
+    case DTYPE_U16:
+    case DTYPE_I32:
+    case DTYPE_U32:
+    case DTYPE_I64:
+    case DTYPE_BOOL:
+        return true;
+    case DTYPE_NONE:
+    case DTYPE_STRING:
+    case DTYPE_F16:
+    case DTYPE_BF16:
+    case DTYPE_U64:
+    case DTYPE_C64:
+    case DTYPE_C128:
+        return false;
+    }
+    return false;
+}
+
+bool cast_fits(const struct layer *l, const char **why)
+{
+    if (!has_inputs(l, 1, why) || !rank_fits(l, why)) {
+        return false;
+    }
+    *why = "a conversion between these types";
+    return can_cast(l->out.dtype) && can_cast(l->in[0].dtype);
+}
+
+void cast_args(const struct arg_in *in, uint32_t *word, struct fit *f)
+{
+    const struct layer *l = in->l;
+    struct flx_cast_arg *a = (struct flx_cast_arg *)(void *)word;
+    struct space s = space_of(l);
+    space_add(&s, &l->in[0], l->in[0].stride);
+    space_merge(&s, 0);
+    f->bad = !space_pad(&s) || f->bad;
+    PUT_SPACE(a, &s, f);
+    PUT_VIEW(a, out, in, &s, 0, f);
+    PUT_VIEW(a, in, in, &s, 1, f);
+    a->out_type = (uint32_t)l->out.dtype;
+    a->in_type = (uint32_t)l->in[0].dtype;
+}
+
+/* ---- gather ---- */
+
+bool gather_fits(const struct layer *l, const char **why)
+{
+    if (!has_inputs(l, 2, why) || !same_size(l, why) || !rank_fits(l, why)) {
+        return false;
+    }
+    *why = "indices of this type";
+    return l->in[1].dtype == DTYPE_I32 || l->in[1].dtype == DTYPE_I64;
+}
+
+/* Data and index as operands of the output's space: the data does not move
+ * along the index's dimensions, nor the index along the data's. */
+void gather_args(const struct arg_in *in, uint32_t *word, struct fit *f)
+{
+    const struct layer *l = in->l;
+    const struct gather_param *p = &l->p.gather;
+    struct flx_gather_arg *a = (struct flx_gather_arg *)(void *)word;
+    struct space s = space_of(l);
+    int64_t data[TENSOR_MAX_RANK] = {0};
+    int64_t index[TENSOR_MAX_RANK] = {0};
+    for (uint32_t k = 0; k < l->rank; k++) {
+        if (k < p->axis) {
+            data[k] = l->in[0].stride[k];
+        } else if (k < p->axis + p->index_rank) {
+            index[k] = l->in[1].stride[k - p->axis];
+        } else {
+            data[k] = l->in[0].stride[k - p->index_rank + 1];
+        }
+    }
+    space_add(&s, &l->in[0], data);
+    space_add(&s, &l->in[1], index);
+    space_merge(&s, 0);
+    f->bad = !space_pad(&s) || f->bad;
+    PUT_SPACE(a, &s, f);
+    PUT_VIEW(a, out, in, &s, 0, f);
+    PUT_VIEW(a, in, in, &s, 1, f);
+    PUT_VIEW(a, ix, in, &s, 2, f);
+    a->elem_bytes = dtype_bytes(l->out.dtype);
+    a->ix_bytes = dtype_bytes(l->in[1].dtype);
+    a->axis_len = fit_u(f, p->axis_len);
+    a->axis_stride = fit_i(f, l->in[0].stride[p->axis]);
+}
+
+/* ---- product of two computed operands ---- */
+
+enum { MATMUL_K = 256 }; /* FLX_MATMUL_K: rows of b packed at a time */
+
+bool matmul_fits(const struct layer *l, const char **why)
+{
+    if (!has_inputs(l, 2, why) || !all_f32(l, 2, why)) {
+        return false;
+    }
+    *why = "a product of these shapes";
+    return l->rank >= 2 && l->in[0].rank == l->rank &&
+           l->in[1].rank == l->rank && l->row_dims < l->rank &&
+           l->out.stride[l->rank - 1] == 1;
+}
+
+void matmul_args(const struct arg_in *in, uint32_t *word, struct fit *f)
+{
+    const struct layer *l = in->l;
+    struct flx_matmul_arg *a = (struct flx_matmul_arg *)(void *)word;
+    const uint32_t m = l->rank - 2;
+    const uint32_t n = l->rank - 1;
+    int64_t sa[TENSOR_MAX_RANK] = {0};
+    int64_t sb[TENSOR_MAX_RANK] = {0};
+    for (uint32_t k = 0; k < m; k++) {
+        sa[k] = l->in[0].dim[k] == 1 ? 0 : l->in[0].stride[k];
+        sb[k] = l->in[1].dim[k] == 1 ? 0 : l->in[1].stride[k];
+    }
+    sa[m] = l->in[0].stride[m];
+    sb[n] = l->in[1].stride[n];
+    struct space s = space_of(l);
+    space_add(&s, &l->in[0], sa);
+    space_add(&s, &l->in[1], sb);
+    PUT_SPACE(a, &s, f);
+    PUT_VIEW(a, out, in, &s, 0, f);
+    PUT_VIEW(a, a, in, &s, 1, f);
+    PUT_VIEW(a, b, in, &s, 2, f);
+    a->k = fit_u(f, l->p.matmul.k);
+    a->a_k = fit_i(f, l->in[0].stride[n]);
+    a->b_k = fit_i(f, l->in[1].stride[m]);
+}
+
+/* A panel of b, and a tile of a's rows where they are not contiguous. */
+uint64_t matmul_scratch(const struct layer *l)
+{
+    enum { MAX_TILE = 12 };
+    const uint64_t k = size_min(MATMUL_K, l->p.matmul.k);
+    return size_div_up((FLX_PANEL + MAX_TILE) * k * 4, FLX_PANEL_ALIGN) *
+           FLX_PANEL_ALIGN;
+}
+
+uint64_t matmul_ns(const struct layer *l, const struct device *d)
+{
+    /* Packing b once per box of rows costs a little more. */
+    return rate_ns(l->macs + l->macs / 8, d->speed[SPEED_GEMM]);
+}
+
+/* ---- reductions ---- */
+
+bool reduce_fits(const struct layer *l, const char **why)
+{
+    if (!has_inputs(l, 1, why) || !all_f32(l, 1, why) || !rank_fits(l, why)) {
+        return false;
+    }
+    *why = "a reduction of this shape";
+    return l->in[0].rank == l->rank + l->p.reduce.n_reduced;
+}
+
+void reduce_args(const struct arg_in *in, uint32_t *word, struct fit *f)
+{
+    const struct layer *l = in->l;
+    struct flx_reduce_arg *a = (struct flx_reduce_arg *)(void *)word;
+    struct space s = space_of(l);
+    space_add(&s, &l->in[0], l->in[0].stride);
+    space_merge(&s, 0);
+    f->bad = !space_pad(&s) || f->bad;
+    PUT_SPACE(a, &s, f);
+    PUT_VIEW(a, out, in, &s, 0, f);
+    PUT_VIEW(a, in, in, &s, 1, f);
+    a->op = (uint32_t)l->p.reduce.op;
+    a->n_red = l->p.reduce.n_reduced;
+    for (uint32_t k = 0; k < FLX_MAX_RANK; k++) {
+        a->red_dim[k] = k < a->n_red ? fit_u(f, l->in[0].dim[l->rank + k]) : 1;
+        a->red_stride[k] =
+            k < a->n_red ? fit_i(f, l->in[0].stride[l->rank + k]) : 0;
+    }
+}
+
+uint64_t reduce_ns(const struct layer *l, const struct device *d)
+{
+    uint64_t n = layer_elements(l);
+    for (uint32_t k = 0; k < l->p.reduce.n_reduced; k++) {
+        n *= l->in[0].dim[l->rank + k];
+    }
+    return rate_ns(4 * n, d->speed[SPEED_EWISE]);
+}
