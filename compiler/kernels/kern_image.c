@@ -188,7 +188,7 @@ void resize_args(const struct arg_in *in, uint32_t *word, struct fit *f)
 /* A column table: index and weight. */
 uint64_t resize_scratch(const struct layer *l)
 {
-    return size_div_up(l->dim[2] * 8, FLX_PANEL_ALIGN) * FLX_PANEL_ALIGN;
+    return FLX_RESIZE_SCRATCH(l->dim[2]);
 }
 
 uint64_t resize_ns(const struct layer *l, const struct device *d)

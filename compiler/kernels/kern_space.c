@@ -229,7 +229,6 @@ static bool is_binary(enum expr_op op)
 
 bool ewise_fits(const struct layer *l, const char **why)
 {
-    enum { DEPTH = 8 }; /* FLX_EXPR_DEPTH */
     if (!has_inputs(l, l->n_in, why) || !all_f32(l, l->n_in, why) ||
         !rank_fits(l, why)) {
         return false;
@@ -249,7 +248,7 @@ bool ewise_fits(const struct layer *l, const char **why)
         } else {
             depth -= is_binary(op);
         }
-        if (depth > DEPTH) {
+        if (depth > FLX_EXPR_DEPTH) {
             return false;
         }
     }
@@ -471,8 +470,6 @@ void gather_args(const struct arg_in *in, uint32_t *word, struct fit *f)
 
 /* ---- product of two computed operands ---- */
 
-enum { MATMUL_K = 256 }; /* FLX_MATMUL_K: rows of b packed at a time */
-
 bool matmul_fits(const struct layer *l, const char **why)
 {
     if (!has_inputs(l, 2, why) || !all_f32(l, 2, why)) {
@@ -481,7 +478,7 @@ bool matmul_fits(const struct layer *l, const char **why)
     *why = "a product of these shapes";
     return l->rank >= 2 && l->in[0].rank == l->rank &&
            l->in[1].rank == l->rank && l->row_dims < l->rank &&
-           l->out.stride[l->rank - 1] == 1;
+           !l->in[1].by_row && l->out.stride[l->rank - 1] == 1;
 }
 
 void matmul_args(const struct arg_in *in, uint32_t *word, struct fit *f)
@@ -513,10 +510,7 @@ void matmul_args(const struct arg_in *in, uint32_t *word, struct fit *f)
 /* A panel of b, and a tile of a's rows where they are not contiguous. */
 uint64_t matmul_scratch(const struct layer *l)
 {
-    enum { MAX_TILE = 12 };
-    const uint64_t k = size_min(MATMUL_K, l->p.matmul.k);
-    return size_div_up((FLX_PANEL + MAX_TILE) * k * 4, FLX_PANEL_ALIGN) *
-           FLX_PANEL_ALIGN;
+    return FLX_MATMUL_SCRATCH((uint32_t)size_min(FLX_MATMUL_K, l->p.matmul.k));
 }
 
 uint64_t matmul_ns(const struct layer *l, const struct device *d)

@@ -8,11 +8,8 @@
 
 #include "flx_act.h"
 
-/* Elements of a run, and values a program may have on its stack. */
-enum {
-    FLX_RUN = FLX_LANES > 1 ? 128 : 16,
-    FLX_EXPR_DEPTH = 8 /* checked by the catalogue */
-};
+/* Elements of a run. */
+enum { FLX_RUN = FLX_LANES > 1 ? 128 : 16 };
 
 /* A value on the stack: `at` is an operand in place or the slot. */
 struct flx_expr_stack {

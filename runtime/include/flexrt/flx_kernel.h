@@ -57,8 +57,18 @@ enum {
     FLX_MAX_RANK = 8,
     FLX_EWISE_MAX_IN = 8,
     FLX_EXPR_MAX_STEP = 24,
-    FLX_CONV_MAX_KH = 16 /* of k_conv_f32_direct: bounds its stack */
+    FLX_EXPR_DEPTH = 8,   /* values a program may have on its stack */
+    FLX_CONV_MAX_KH = 16, /* of k_conv_f32_direct: bounds its stack */
+    FLX_MATMUL_K = 256,   /* rows of b that are packed at a time */
+    FLX_MATMUL_M = 12     /* most rows of a in a tile, of any target */
 };
+/* Scratch of a thread, in bytes: the one formula of kernel and catalogue. */
+#define FLX_MATMUL_SCRATCH(K)                                                  \
+    ((FLX_PANEL + FLX_MATMUL_M) *                                              \
+         ((K) < FLX_MATMUL_K ? (K) : (uint32_t)FLX_MATMUL_K) * 4u / 64u *      \
+         64u +                                                                 \
+     64u)
+#define FLX_RESIZE_SCRATCH(OUT_W) ((OUT_W)*8u / 64u * 64u + 64u)
 #define FLX_AT_WEIGHTS 0xffffffffu
 
 /* Epilogue of kernels that have one; values of `act` and `residual` are those
