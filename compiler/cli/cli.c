@@ -54,8 +54,10 @@ static void write_error_json(const struct cli_args *a, struct cx *cx,
     }
     if (strcmp(a->json, "-") == 0) {
         buf_span(text, buf_bytes(&b));
-    } else {
-        (void)file_write(a->json, buf_bytes(&b), cx->keep, &side);
+    } else if (!file_write(a->json, buf_bytes(&b), cx->keep, &side)) {
+        char line[DIAG_LINE_CAP];
+        (void)diag_format(&side, line, sizeof line);
+        (void)fprintf(stderr, "%s\n", line);
     }
 }
 
