@@ -1,0 +1,81 @@
+/* run_args.h - flexrun's command line. */
+#ifndef FLEXC_RUN_RUN_ARGS_H
+#define FLEXC_RUN_RUN_ARGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/cx.h"
+#include "run/run_child.h"
+#include "run/run_image.h"
+
+struct run_list {
+    const char **item;
+    uint32_t n;
+    uint32_t cap;
+};
+
+enum run_storage { RUN_CACHED, RUN_DIRECT, RUN_MEMORY };
+
+#define RUN_PLAN_UNSET UINT32_MAX
+
+/* One field per row of run_opts.def, as given; then what they mean together. */
+struct run_args {
+    uint64_t budget; /* bytes; 0: not given */
+    uint32_t plan;   /* RUN_PLAN_UNSET: not given */
+    const char *entry;
+    struct run_list input;
+    uint64_t seed;
+    const char *mean;
+    const char *std;
+    const char *layout;
+    bool resize;
+    const char *output;
+    const char *check;
+    double rtol; /* negative: not given */
+    double atol;
+    uint32_t runs;
+    uint32_t warmup;
+    uint32_t threads;
+    bool profile;
+    const char *storage;
+    const char *switches;
+    const char *trace;
+    const char *json;
+    bool no_build;
+    bool quiet;
+    bool conformance;
+    const char *budgets;
+    bool cc;
+    struct run_list shape;
+    struct run_list constant;
+    const char *target;
+    const char *device;
+    const char *numerics;
+    const char *compress;
+    const char *weights;
+    bool help;
+    bool version;
+
+    struct run_list path; /* arguments that are no options */
+    bool is_onnx;         /* the one path is a model, not a folder */
+    enum run_storage store;
+    struct run_image_opt image;
+};
+
+/* Everything the arguments say; strings are argv's, lists in cx->keep.
+ * false: E_USAGE naming the option. */
+NODISCARD bool run_args_parse(int argc, char **argv, struct cx *cx,
+                              struct run_args *out);
+
+/* The options for flexc among them. false: E_MEMORY. */
+NODISCARD bool run_args_pass(const struct run_args *a, struct run_argv *out);
+
+/* The instruction set of --target; NULL for host or none given. */
+const char *run_args_isa(const struct run_args *a);
+
+/* The text of --help. */
+void run_args_help(struct buf *out);
+
+#endif

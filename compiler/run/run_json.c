@@ -1,0 +1,181 @@
+#include "run/run_json.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+
+#include "base/diag.h"
+#include "base/numtext.h"
+
+/* The budget as bytes; a plan for `max` has none but its peak. */
+static uint64_t budget_of(const struct flx_plan_head *h)
+{
+    const uint64_t budget = (uint64_t)h->budget_hi << 32 | h->budget_lo;
+    return budget == UINT64_MAX ? h->arena_bytes : budget;
+}
+
+/* ---- JSON ---------------------------------------------------------------- */
+
+static bool num(cJSON *o, const char *key, double v)
+{
+    return cJSON_AddNumberToObject(o, key, v);
+}
+
+static bool str(cJSON *o, const char *key, const char *v)
+{
+    return cJSON_AddStringToObject(o, key, v);
+}
+
+/* A new object at the end of an array; NULL without memory. */
+static cJSON *add_object(cJSON *array)
+{
+    cJSON *o = cJSON_CreateObject();
+    if (!cJSON_AddItemToArray(array, o)) {
+        cJSON_Delete(o);
+        return NULL;
+    }
+    return o;
+}
+
+static bool add_latency(const struct run_result *r, cJSON *o)
+{
+    cJSON *ms = cJSON_AddObjectToObject(o, "latency_ms");
+    return ms && num(ms, "median", run_median_ms(r)) &&
+           num(ms, "min", r->ms[0]) && num(ms, "max", r->ms[r->n_run - 1]);
+}
+
+static bool add_switches(const struct run_result *r, cJSON *o)
+{
+    cJSON *list = cJSON_AddArrayToObject(o, "switches");
+    for (uint32_t i = 0; i < r->n_switched; i++) {
+        const struct run_switched *w = &r->switched[i];
+        cJSON *e = add_object(list);
+        if (!e || !num(e, "run", w->run) || !num(e, "step", w->step) ||
+            !num(e, "from", w->from) || !num(e, "to", w->to) ||
+            !num(e, "us", w->us) || !num(e, "released", w->released)) {
+            return false;
+        }
+    }
+    return list;
+}
+
+static bool add_outputs(const struct run_result *r, cJSON *o)
+{
+    cJSON *list = cJSON_AddArrayToObject(o, "outputs");
+    for (uint32_t i = 0; i < r->n_output; i++) {
+        cJSON *e = add_object(list);
+        cJSON *shape = e && str(e, "name", r->output[i].name)
+                           ? cJSON_AddArrayToObject(e, "shape")
+                           : NULL;
+        for (uint32_t d = 0; shape && d < r->output[i].rank; d++) {
+            cJSON *dim = cJSON_CreateNumber((double)r->output[i].dim[d]);
+            if (!cJSON_AddItemToArray(shape, dim)) {
+                cJSON_Delete(dim);
+                return false;
+            }
+        }
+        if (!shape || !str(e, "sha256", r->sha256[i])) {
+            return false;
+        }
+    }
+    return list;
+}
+
+static bool add_layers(const struct run_report *r, cJSON *o)
+{
+    cJSON *list = cJSON_AddArrayToObject(o, "layers");
+    for (uint32_t i = 0; i < r->n_layer; i++) {
+        const struct run_profile *p = &r->layer[i];
+        cJSON *e = add_object(list);
+        if (!e || !str(e, "name", p->name) ||
+            !str(e, "algorithm", p->algorithm) || !num(e, "boxes", p->n_box) ||
+            !num(e, "ms", p->box_ms) || !num(e, "gflops", p->gflops) ||
+            !num(e, "bytes", (double)p->read_bytes) ||
+            !num(e, "load_ms", p->load_ms)) {
+            return false;
+        }
+    }
+    return list;
+}
+
+static bool fill(const struct run_report *report, cJSON *o)
+{
+    const struct run_result *r = report->result;
+    return o && num(o, "plan", r->plan) &&
+           num(o, "budget", (double)budget_of(&r->head)) &&
+           num(o, "runs", r->n_run) && add_latency(r, o) &&
+           num(o, "arena_peak", (double)r->arena_peak) &&
+           num(o, "rss_over_idle", (double)r->rss_over_idle) &&
+           num(o, "bytes_read", (double)r->bytes_read) &&
+           num(o, "bytes_last_run", (double)r->bytes_last_run) &&
+           num(o, "loads", (double)r->n_read) && num(o, "steps", r->n_step) &&
+           add_switches(r, o) && add_outputs(r, o) &&
+           (!report->layer || add_layers(report, o));
+}
+
+bool run_json_print(const struct run_report *r, uint32_t n, struct cx *cx,
+                    struct buf *out)
+{
+    cJSON *root = n == 1 ? cJSON_CreateObject() : cJSON_CreateArray();
+    bool ok = root;
+    for (uint32_t i = 0; ok && i < n; i++) {
+        ok = fill(&r[i], n == 1 ? root : add_object(root));
+    }
+    char *text = ok ? cJSON_Print(root) : NULL;
+    cJSON_Delete(root);
+    if (!text) {
+        return diag_error(cx->diag, E_MEMORY, at_option("--json"),
+                          "no memory for the text");
+    }
+    buf_printf(out, "%s\n", text);
+    cJSON_free(text);
+    return buf_ok(out);
+}
+
+/* ---- text ---------------------------------------------------------------- */
+
+static void put_size(struct buf *out, const char *what, uint64_t bytes)
+{
+    char text[SIZE_TEXT_CAP];
+    size_text(text, bytes);
+    buf_printf(out, "%s %s", what, text);
+}
+
+void run_text_print(const struct run_report *report, struct buf *out)
+{
+    const struct run_result *r = report->result;
+    const bool has_budget =
+        r->head.budget_lo != UINT32_MAX || r->head.budget_hi != UINT32_MAX;
+    buf_printf(out, "plan %" PRIu32 ":", r->plan);
+    put_size(out, " budget", budget_of(&r->head));
+    put_size(out, has_budget ? ", peak" : " (all resident), peak",
+             r->arena_peak);
+    put_size(out, ", memory over idle", r->rss_over_idle);
+    buf_printf(out,
+               "\n  latency %.3f ms (median of %" PRIu32
+               ", %.3f to %.3f), predicted %.3f ms\n",
+               run_median_ms(r), r->n_run, r->ms[0], r->ms[r->n_run - 1],
+               (double)r->head.latency_us / 1e3);
+    buf_printf(out,
+               "  %" PRIu32 " steps, read %" PRIu64 " bytes in %" PRIu64
+               " loads, %" PRIu64 " of them in the last inference\n",
+               r->n_step, r->bytes_read, r->n_read, r->bytes_last_run);
+    for (uint32_t i = 0; i < r->n_switched; i++) {
+        const struct run_switched *w = &r->switched[i];
+        buf_printf(out,
+                   "  step %" PRIu32 ": plan %" PRIu32 " -> %" PRIu32
+                   " in %" PRIu32 " us, released %" PRIu32 " bytes\n",
+                   w->step, w->from, w->to, w->us, w->released);
+    }
+    if (r->n_refused > 0) {
+        buf_printf(out, "  %" PRIu32 " requests to switch were refused\n",
+                   r->n_refused);
+    }
+    for (uint32_t i = 0; i < r->n_output; i++) {
+        buf_printf(out, "  output %s ", r->output[i].name);
+        run_tensor_print(out, &r->output[i]);
+        buf_printf(out, " sha256 %s\n", r->sha256[i]);
+    }
+    if (report->layer) {
+        run_profile_print(report->layer, report->n_layer, out);
+    }
+}

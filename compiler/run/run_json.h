@@ -1,0 +1,26 @@
+/* run_json.h - what a run found, as JSON (the keys are in the README) and as
+ * text. */
+#ifndef FLEXC_RUN_RUN_JSON_H
+#define FLEXC_RUN_RUN_JSON_H
+
+#include "base/attr.h"
+#include "base/buf.h"
+#include "base/cx.h"
+#include "run/run_exec.h"
+
+/* A run and, with --profile-layers, its table of layers. */
+struct run_report {
+    const struct run_result *result;
+    const struct run_profile *layer; /* NULL: none */
+    uint32_t n_layer;
+};
+
+/* Appends one object for one run, an array of them for several. false:
+ * E_MEMORY. */
+NODISCARD bool run_json_print(const struct run_report *r, uint32_t n,
+                              struct cx *cx, struct buf *out);
+
+/* Appends a few lines about one run. */
+void run_text_print(const struct run_report *r, struct buf *out);
+
+#endif

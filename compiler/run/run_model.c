@@ -1,0 +1,224 @@
+#include "run/run_model.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/fileio.h"
+#include "flexrt/kernel_fields.h"
+#include "flx_find.h"
+#include "run/run_build.h"
+#include "run/run_table.h"
+
+struct flx_plan_head run_plan_head(const struct flx_model *m, uint32_t ix)
+{
+    struct flx_plan_head h;
+    memcpy(&h, m->plan[ix], sizeof h);
+    return h;
+}
+
+/* ---- a folder ------------------------------------------------------------ */
+
+/* The stem of the one file of DIR that ends in `suffix`; *n tells how many
+ * there are. NULL (reported) when the folder cannot be read. */
+static const char *find_stem(const char *dir, const char *suffix, uint32_t *n,
+                             struct cx *cx)
+{
+    DIR *d = opendir(dir);
+    const char *stem = "";
+    *n = 0;
+    if (!d) {
+        diag_error(cx->diag, errno == ENOENT ? E_NO_FILE : E_IO, at_file(dir),
+                   "cannot open the folder: %s", strerror(errno));
+        return NULL;
+    }
+    /* One thread reads this folder's own stream. */
+    for (struct dirent *e; stem && (e = readdir(d));) {
+        const size_t len = strlen(e->d_name);
+        const size_t end = strlen(suffix);
+        if (len > end && strcmp(e->d_name + len - end, suffix) == 0) {
+            (*n)++;
+            stem = arena_strndup(cx->keep, e->d_name, len - end);
+        }
+    }
+    closedir(d);
+    return stem;
+}
+
+/* The model's name in DIR: that of its blob, or of its C with the blob inside.
+ */
+static const char *find_name(const char *dir, bool *has_blob, struct cx *cx)
+{
+    uint32_t n = 0;
+    const char *name = find_stem(dir, ".flxw", &n, cx);
+    *has_blob = n == 1;
+    if (name && n == 0) {
+        name = find_stem(dir, ".c", &n, cx);
+    }
+    if (name && n != 1) {
+        diag_error(cx->diag, E_INPUT, at_file(dir),
+                   n == 0 ? "holds no compiled model (NAME.flxw with NAME.c or "
+                            "NAME.flxt); make one with flexc MODEL.onnx "
+                            "--budgets LIST -o DIR"
+                          : "holds more than one model; give each its own "
+                            "folder");
+        return NULL;
+    }
+    return name;
+}
+
+/* ---- table file and library ---------------------------------------------- */
+
+static struct run_kernel find_kernel(const char *isa, uint32_t id)
+{
+    const struct flx_kernel_info *info = flx_kernel_info_find(id);
+    return (struct run_kernel){flx_kernel_find(isa, id),
+                               info ? info->n_word : 0};
+}
+
+static bool open_table(const char *path, const char *isa, struct cx *cx,
+                       struct run_model *out)
+{
+    struct file_map map;
+    if (!file_map(path, cx->diag, &map)) {
+        return false;
+    }
+    const struct run_kernels kernels = {find_kernel, isa};
+    const bool ok = run_table_parse(map.bytes, path, &kernels, cx, out);
+    file_unmap(&map);
+    return ok;
+}
+
+static bool open_library(const char *dir, const char *name, bool no_build,
+                         struct cx *cx, struct run_model *out)
+{
+    const char *so = NULL;
+    const char *symbol = arena_printf(cx->scratch, "%s_model", name);
+    const char *blob = arena_printf(cx->scratch, "%s_blob", name);
+    if (!symbol || !blob || !run_build(dir, name, no_build, cx, &so)) {
+        return false;
+    }
+    out->library = dlopen(so, RTLD_NOW | RTLD_LOCAL);
+    if (!out->library) {
+        return diag_error(cx->diag, E_INPUT, at_file(so),
+                          "cannot be loaded: %s; is it for another target?",
+                          dlerror());
+    }
+    out->tables = dlsym(out->library, symbol);
+    out->blob = dlsym(out->library, blob);
+    if (!out->tables) {
+        run_model_close(out);
+        return diag_error(cx->diag, E_INPUT, at_file(so),
+                          "has no symbol %s; delete it, and %s.so.key", symbol,
+                          name);
+    }
+    return true;
+}
+
+/* Names for reports, when a table file of the same model lies beside the C. */
+static void add_names(const char *table, struct cx *cx, struct run_model *m)
+{
+    struct run_model other = {0};
+    struct diag side;
+    diag_init(&side);
+    struct cx quiet = {cx->keep, cx->scratch, &side, NULL};
+    if (file_exists(table) && open_table(table, NULL, &quiet, &other) &&
+        other.tables->n_layer == m->tables->n_layer &&
+        memcmp(other.tables->id, m->tables->id, FLX_ID_BYTES) == 0) {
+        m->layer = other.layer;
+    }
+}
+
+bool run_model_open(const char *dir, const struct run_model_opt *opt,
+                    struct cx *cx, struct run_model *out)
+{
+    struct run_model m = {0};
+    bool has_blob = false;
+    const char *name = find_name(dir, &has_blob, cx);
+    if (!name) {
+        return false;
+    }
+    const char *stem = path_join(cx->keep, dir, name);
+    const char *table = arena_printf(cx->keep, "%s.flxt", stem ? stem : "");
+    const char *source = arena_printf(cx->keep, "%s.c", stem ? stem : "");
+    m.blob_path = arena_printf(cx->keep, "%s.flxw", stem ? stem : "");
+    if (!stem || !table || !source || !m.blob_path) {
+        return false;
+    }
+    const bool has_c = file_exists(source);
+    const bool has_table = file_exists(table);
+    if (!has_c && (!has_table || opt->is_compiled)) {
+        return diag_error(cx->diag, E_NO_FILE, at_file(source),
+                          "is not there%s; compile the model again",
+                          has_table ? ", which --cc needs" : "");
+    }
+    if (has_table && !opt->is_compiled) {
+        if (!open_table(table, opt->isa, cx, &m)) {
+            return false;
+        }
+    } else {
+        if (!open_library(dir, name, opt->no_build, cx, &m)) {
+            return false;
+        }
+        add_names(table, cx, &m);
+    }
+    if (!has_blob && !m.blob) {
+        run_model_close(&m);
+        return diag_error(cx->diag, E_NO_FILE, at_file(m.blob_path),
+                          "the weights are missing; compile the model again");
+    }
+    *out = m;
+    return true;
+}
+
+void run_model_close(struct run_model *m)
+{
+    if (m->library) {
+        dlclose(m->library);
+    }
+    *m = (struct run_model){0};
+}
+
+/* ---- flexc --------------------------------------------------------------- */
+
+static const char *find_flexc(struct cx *cx)
+{
+    const char *own = run_child_own_dir(cx->scratch);
+    const char *beside = own ? path_join(cx->scratch, own, "flexc") : NULL;
+    const char *given = getenv("FLEXC");
+    if (beside && run_child_exists(beside, cx->scratch)) {
+        return beside;
+    }
+    return given && *given ? given : "flexc";
+}
+
+static const char flexc_way_out[] =
+    "flexc is looked for beside flexrun, in $FLEXC and along PATH";
+
+bool run_flexc_check(struct cx *cx)
+{
+    const char *flexc = find_flexc(cx);
+    return run_child_exists(flexc, cx->scratch) ||
+           diag_error(cx->diag, E_CHILD, at_file(flexc), "is not there; %s",
+                      flexc_way_out);
+}
+
+bool run_flexc(const struct run_compile *c, const char *dir, struct cx *cx,
+               int *exit_code)
+{
+    struct run_argv v = {.arena = cx->scratch};
+    bool ok = run_argv_add(&v, find_flexc(cx)) &&
+              run_argv_add2(&v, "--budgets", c->budgets) &&
+              run_argv_add2(&v, "-o", dir) &&
+              run_argv_add2(&v, "--name", "m") && run_argv_add(&v, "-q") &&
+              (c->is_compiled || run_argv_add(&v, "--tables"));
+    for (uint32_t i = 0; ok && i < c->more.n; i++) {
+        ok = run_argv_add(&v, c->more.item[i]);
+    }
+    return ok && run_argv_add(&v, c->model) &&
+           run_child(&v, c->log, flexc_way_out, cx, exit_code);
+}

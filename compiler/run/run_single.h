@@ -1,0 +1,26 @@
+/* run_single.h - flexrun DIR and flexrun MODEL.onnx. */
+#ifndef FLEXC_RUN_RUN_SINGLE_H
+#define FLEXC_RUN_RUN_SINGLE_H
+
+#include "base/attr.h"
+#include "base/buf.h"
+#include "base/cx.h"
+#include "run/run_args.h"
+
+/* Runs one model under the plans that the arguments choose and appends what is
+ * to be printed to `text`; writes the files asked for.
+ *
+ *   child_exit  flexc's code when it refused the model, having said why; then
+ *               false is returned without an error in the diag
+ *
+ * false   reported; E_MISMATCH when an output differs from --check or between
+ *         plans */
+NODISCARD bool run_single(const struct run_args *a, struct cx *cx,
+                          struct buf *text, int *child_exit);
+
+/* Reads `path` as the input *t, whose name, type and shape are given: a picture
+ * by opt, else a tensor of this type and shape. false: reported. */
+NODISCARD bool run_read_input(const char *path, const struct run_image_opt *opt,
+                              struct cx *cx, struct run_tensor *t);
+
+#endif

@@ -1,0 +1,4 @@
+foreach(name args compare onnx switch tensor)
+    flexc_unit_test(run_${name} LIBS flexc_run)
+endforeach()
+flexc_unit_test(run_table LIBS flexc_run flexc_codegen)
