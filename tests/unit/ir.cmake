@@ -1,0 +1,1 @@
+flexc_unit_test(graph LIBS flexc_ir)
