@@ -47,4 +47,16 @@ NODISCARD bool pass_fold(struct graph *g, struct cx *cx);
  * Pad that move nothing, Concat and Sum of one. */
 NODISCARD bool pass_clean(struct graph *g, struct cx *cx);
 
+/* Makes HardSigmoid and HardSwish of what exporters spell as Add, Clip, Mul and
+ * Div. */
+NODISCARD bool pass_fuse_act(struct graph *g, struct cx *cx);
+
+/* Folds what scales and shifts channels by constants (BatchNormalization, Mul,
+ * Div, Add, Sub) into the Conv, ConvTranspose or Gemm before it. Makes new
+ * constants in the keep arena; order stays. */
+NODISCARD bool pass_fold_bn(struct graph *g, struct cx *cx);
+
+/* Makes Pad with zeros part of the Conv or AveragePool after it. */
+NODISCARD bool pass_fuse_pad(struct graph *g, struct cx *cx);
+
 #endif

@@ -1,0 +1,287 @@
+#include "passes/lower.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "passes/elem.h"
+#include "passes/lower_draft.h"
+
+static bool (*const lowerings[OP_COUNT])(struct lower *lw, uint32_t node_ix) = {
+    [OP_AVERAGE_POOL] = lower_pool,
+    [OP_CAST] = lower_cast,
+    [OP_CONCAT] = lower_concat,
+    [OP_CONV] = lower_conv,
+    [OP_CONV_TRANSPOSE] = lower_deconv,
+    [OP_DEPTH_TO_SPACE] = lower_depth_space,
+    [OP_DROPOUT] = lower_reshape,
+    [OP_EXPAND] = lower_expand,
+    [OP_FLATTEN] = lower_reshape,
+    [OP_GATHER] = lower_gather,
+    [OP_GEMM] = lower_gemm,
+    [OP_GLOBAL_AVERAGE_POOL] = lower_global_pool,
+    [OP_GLOBAL_MAX_POOL] = lower_global_pool,
+    [OP_IDENTITY] = lower_reshape,
+    [OP_LOG_SOFTMAX] = lower_softmax,
+    [OP_LRN] = lower_lrn,
+    [OP_MATMUL] = lower_matmul,
+    [OP_MAX_POOL] = lower_pool,
+    [OP_PAD] = lower_pad,
+    [OP_REDUCE_L2] = lower_reduce,
+    [OP_REDUCE_MAX] = lower_reduce,
+    [OP_REDUCE_MEAN] = lower_reduce,
+    [OP_REDUCE_MIN] = lower_reduce,
+    [OP_REDUCE_SUM] = lower_reduce,
+    [OP_RESHAPE] = lower_reshape,
+    [OP_RESIZE] = lower_resize,
+    [OP_SLICE] = lower_slice,
+    [OP_SOFTMAX] = lower_softmax,
+    [OP_SPACE_TO_DEPTH] = lower_depth_space,
+    [OP_SPLIT] = lower_split,
+    [OP_SQUEEZE] = lower_reshape,
+    [OP_TRANSPOSE] = lower_transpose,
+    [OP_UNSQUEEZE] = lower_reshape,
+    [OP_UPSAMPLE] = lower_resize,
+};
+
+/* BatchNormalization as scale * x + shift, two constants that broadcast. */
+static bool make_norm(struct lower *lw, uint32_t node_ix)
+{
+    struct graph *const g = lw->g;
+    const struct node *const n = &g->node[node_ix];
+    const struct value *in[5];
+    for (uint32_t k = 0; k < 5; k++) {
+        in[k] = &g->value[n->in[k]];
+        if (k > 0 && (!in[k]->is_const || in[k]->dtype != DTYPE_F32)) {
+            return node_error(lw->cx, n, E_UNSUPPORTED,
+                              "scale, bias, mean and variance must be f32 "
+                              "constants");
+        }
+    }
+    const uint64_t channels = in[1]->data.len / sizeof(float);
+    const uint32_t rank = in[0]->shape.rank;
+    struct shape s = {.rank = rank > 1 ? rank - 1 : 1};
+    for (uint32_t k = 0; k < s.rank; k++) {
+        s.dim[k] = k == 0 ? (int64_t)channels : 1;
+    }
+    float *const data = arena_new(lw->cx->keep, float, 2 * channels);
+    if (!data) {
+        return false;
+    }
+    const double epsilon = (double)node_float(n, "epsilon", 1e-5F);
+    for (uint64_t i = 0; i < channels; i++) {
+        const double a =
+            elem_f64(DTYPE_F32, in[1]->data.data, i) /
+            sqrt(elem_f64(DTYPE_F32, in[4]->data.data, i) + epsilon);
+        data[i] = (float)a;
+        data[channels + i] =
+            (float)(elem_f64(DTYPE_F32, in[2]->data.data, i) -
+                    elem_f64(DTYPE_F32, in[3]->data.data, i) * a);
+    }
+    const uint8_t *const bytes = (const uint8_t *)data;
+    const uint64_t len = channels * sizeof(float);
+    const char *const name = n->name;
+    lw->scale[node_ix] = graph_add_const(g, lw->cx, name, DTYPE_F32, &s,
+                                         (struct span){bytes, len});
+    lw->shift[node_ix] = graph_add_const(g, lw->cx, name, DTYPE_F32, &s,
+                                         (struct span){bytes + len, len});
+    return lw->scale[node_ix] != UINT32_MAX && lw->shift[node_ix] != UINT32_MAX;
+}
+
+static bool set_up(struct lower *lw)
+{
+    struct graph *const g = lw->g;
+    struct arena *const a = lw->cx->scratch;
+    lw->scale = arena_new(a, uint32_t, g->n_node);
+    lw->shift = arena_new(a, uint32_t, g->n_node);
+    lw->emit = arena_new(a, uint32_t, g->n_node);
+    lw->inlined = arena_new(a, bool, g->n_node);
+    lw->fused = arena_new(a, struct fused, g->n_node);
+    if (!lw->scale || !lw->shift || !lw->emit || !lw->inlined || !lw->fused) {
+        return false;
+    }
+    for (uint32_t i = 0; i < g->n_node; i++) {
+        const struct node *const n = &g->node[i];
+        if (n->is_dead) {
+            lw->emit[i] = NODE_NONE;
+            continue;
+        }
+        lw->emit[i] = i;
+        lw->fused[i] = (struct fused){.out = n->out[0],
+                                      .bias = VALUE_NONE,
+                                      .slope = VALUE_NONE,
+                                      .residual = VALUE_NONE};
+        if (n->op == OP_BATCH_NORM && !make_norm(lw, i)) {
+            return false;
+        }
+    }
+    lw->slot = arena_new(a, struct slot, g->n_value);
+    return lw->slot && graph_uses_make(g, lw->cx, &lw->uses);
+}
+
+static bool set_inputs(struct lower *lw)
+{
+    for (uint32_t i = 0; i < lw->g->n_input; i++) {
+        const uint32_t ix = lw->g->input[i];
+        const struct value *const v = &lw->g->value[ix];
+        uint64_t n;
+        uint64_t dim[TENSOR_MAX_RANK];
+        if (dtype_bytes(v->dtype) == 0) {
+            return diag_error(lw->cx->diag, E_TYPE, at_tensor(v->name),
+                              "inputs of type %s are not supported",
+                              dtype_name(v->dtype));
+        }
+        if (!shape_count(&v->shape, &n) || n == 0) {
+            return diag_error(lw->cx->diag, E_SHAPE, at_tensor(v->name),
+                              "an input must have elements");
+        }
+        const uint32_t buf = lower_new_buf(lw, v->name, v->dtype, n, 0);
+        if (buf == UINT32_MAX) {
+            return false;
+        }
+        lw->buf[buf].is_input = true;
+        dims_of(&v->shape, dim);
+        lw->slot[ix].state = SLOT_VIEW;
+        view_plain(&lw->slot[ix].view, buf, v->dtype, v->shape.rank, dim);
+    }
+    return true;
+}
+
+/* No layer has empty operands; Slice and Split may make them, for Concat. */
+static bool check_not_empty(struct lower *lw, const struct node *n)
+{
+    if (n->op == OP_SLICE || n->op == OP_SPLIT) {
+        return true;
+    }
+    for (uint32_t k = 0; k < n->n_in + n->n_out; k++) {
+        const bool is_in = k < n->n_in;
+        const uint32_t ix = is_in ? n->in[k] : n->out[k - n->n_in];
+        uint64_t count;
+        if (ix == VALUE_NONE || lw->g->value[ix].is_const ||
+            (is_in && n->op == OP_CONCAT)) {
+            continue;
+        }
+        if (!shape_count(&lw->g->value[ix].shape, &count) || count == 0) {
+            return node_error(lw->cx, n, E_UNSUPPORTED,
+                              "tensor '%s' has no elements",
+                              lw->g->value[ix].name);
+        }
+    }
+    return true;
+}
+
+static bool lower_nodes(struct lower *lw)
+{
+    for (uint32_t i = 0; i < lw->g->n_node; i++) {
+        const uint32_t ix = lw->emit[i];
+        if (ix == NODE_NONE) {
+            continue;
+        }
+        const struct node *const n = &lw->g->node[ix];
+        if (!check_not_empty(lw, n)) {
+            return false;
+        }
+        bool (*const fn)(struct lower *, uint32_t) =
+            ewise_is_op(n->op) ? lower_ewise : lowerings[n->op];
+        if (!fn) {
+            return node_error(lw->cx, n, E_UNSUPPORTED,
+                              "%s on values known only at run time is not "
+                              "supported",
+                              op_name(n->op));
+        }
+        if (!fn(lw, ix)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An output is the buffer itself where that holds it in ONNX order and nothing
+ * else, else a copy. */
+static bool set_output(struct lower *lw, uint32_t value)
+{
+    const struct value *const v = &lw->g->value[value];
+    const uint32_t from = lw->uses.producer[value];
+    struct view out;
+    struct view in;
+    uint64_t n;
+    if (!shape_count(&v->shape, &n) || n == 0 || dtype_bytes(v->dtype) == 0) {
+        return diag_error(lw->cx->diag, E_SHAPE, at_tensor(v->name),
+                          "an output must have elements of a known type");
+    }
+    if (!lower_get(lw, from, value, &in)) {
+        return false;
+    }
+    if (in.buf != BUF_WEIGHTS) {
+        struct draft_buf *const b = &lw->buf[in.buf];
+        if (!b->is_input && !b->is_output && view_is_all_plain(&in, b->n)) {
+            b->is_output = true;
+            b->name = v->name;
+            lw->slot[value].state = SLOT_VIEW;
+            lw->slot[value].view = in;
+            return true;
+        }
+    }
+    out = in;
+    if (!lower_plain_copy(lw, from, v->name, &out)) {
+        return false;
+    }
+    lw->buf[out.buf].is_output = true;
+    lw->slot[value].state = SLOT_VIEW;
+    lw->slot[value].view = out;
+    return true;
+}
+
+static bool write_io(struct lower *lw, struct layers *l)
+{
+    const struct graph *const g = lw->g;
+    struct arena *const keep = lw->cx->keep;
+    l->name = g->name;
+    l->n_input = g->n_input;
+    l->n_output = g->n_output;
+    l->input = arena_new(keep, struct layer_io, g->n_input);
+    l->output = arena_new(keep, struct layer_io, g->n_output);
+    if (!l->input || !l->output) {
+        return false;
+    }
+    for (uint32_t i = 0; i < g->n_input; i++) {
+        const struct value *const v = &g->value[g->input[i]];
+        /* Inputs have the first buffers, in order: an output that is an input
+         * has changed the value's slot. */
+        l->input[i] = (struct layer_io){v->name, v->dtype, v->shape, i};
+    }
+    for (uint32_t i = 0; i < g->n_output; i++) {
+        const struct value *const v = &g->value[g->output[i]];
+        l->output[i] = (struct layer_io){v->name, v->dtype, v->shape, 0};
+    }
+    return true;
+}
+
+static bool lower_all(struct lower *lw, struct layers *l)
+{
+    if (!set_up(lw) || !lower_fuse(lw) || !set_inputs(lw) || !lower_nodes(lw) ||
+        !write_io(lw, l)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < lw->g->n_output; i++) {
+        const uint32_t value = lw->g->output[i];
+        if (!set_output(lw, value)) {
+            return false;
+        }
+        l->output[i].buf = lw->slot[value].view.buf;
+    }
+    return lower_merge(lw) && lower_finish(lw, l);
+}
+
+bool lower(struct graph *g, struct cx *cx, struct layers *l)
+{
+    struct lower lw = {.g = g, .cx = cx};
+    struct layers made = {0};
+    const struct arena_mark mark = arena_mark(cx->scratch);
+    const bool is_ok = lower_all(&lw, &made);
+    arena_rewind(cx->scratch, mark);
+    if (is_ok) {
+        *l = made;
+    }
+    return is_ok;
+}

@@ -1,0 +1,445 @@
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "passes/elem.h"
+#include "passes/lower_draft.h"
+
+/* An expression being built for the layer of node `root`. */
+struct expr {
+    struct lower *lw;
+    uint32_t root;
+    uint32_t n_step; /* beyond EXPR_MAX_STEP: it does not fit */
+    struct expr_step step[EXPR_MAX_STEP];
+    uint32_t n_leaf; /* beyond LAYER_MAX_IN: likewise */
+    uint32_t leaf[LAYER_MAX_IN];
+};
+
+static void put(struct expr *e, struct expr_step s)
+{
+    if (e->n_step < EXPR_MAX_STEP) {
+        e->step[e->n_step] = s;
+    }
+    e->n_step++;
+}
+
+static void put_op(struct expr *e, enum expr_op op)
+{
+    put(e, (struct expr_step){.op = op});
+}
+
+static void put_imm(struct expr *e, double x)
+{
+    put(e, (struct expr_step){.op = EXPR_IMM, .imm = (float)x});
+}
+
+/* x op imm, x being on the stack. */
+static void put_with(struct expr *e, enum expr_op op, double imm)
+{
+    put_imm(e, imm);
+    put_op(e, op);
+}
+
+static void put_leaf(struct expr *e, uint32_t value)
+{
+    uint32_t ix = 0;
+    while (ix < e->n_leaf && ix < LAYER_MAX_IN && e->leaf[ix] != value) {
+        ix++;
+    }
+    if (ix == e->n_leaf) {
+        if (ix < LAYER_MAX_IN) {
+            e->leaf[ix] = value;
+        }
+        e->n_leaf++;
+    }
+    put(e, (struct expr_step){.op = EXPR_IN, .ix = ix});
+}
+
+static bool put_node(struct expr *e, uint32_t node_ix);
+
+static bool put_value(struct expr *e, uint32_t value)
+{
+    const struct value *const v = &e->lw->g->value[value];
+    const uint32_t from = e->lw->uses.producer[value];
+    if (const_is_scalar(v)) {
+        put_imm(e, elem_f64(v->dtype, v->data.data, 0));
+        return true;
+    }
+    if (from != NODE_NONE && e->lw->inlined[from]) {
+        return put_node(e, from);
+    }
+    put_leaf(e, value);
+    return true;
+}
+
+/* ---- one function per form ------------------------------------------------
+ */
+
+static bool put_unary(struct expr *e, const struct node *n, enum expr_op op)
+{
+    if (!put_value(e, n->in[0])) {
+        return false;
+    }
+    put_op(e, op);
+    return true;
+}
+
+static bool put_binary(struct expr *e, const struct node *n, enum expr_op op)
+{
+    for (uint32_t k = 0; k < n->n_in; k++) {
+        if (!put_value(e, n->in[k])) {
+            return false;
+        }
+        if (k > 0) {
+            put_op(e, op);
+        }
+    }
+    return true;
+}
+
+static bool put_mean(struct expr *e, const struct node *n, enum expr_op op)
+{
+    if (!put_binary(e, n, op)) {
+        return false;
+    }
+    put_with(e, EXPR_MUL, 1.0 / n->n_in);
+    return true;
+}
+
+static bool put_clip(struct expr *e, const struct node *n, enum expr_op op)
+{
+    struct clip_params c;
+    (void)op;
+    if (!put_value(e, n->in[0]) || !clip_params(e->lw->g, e->lw->cx, n, &c)) {
+        return false;
+    }
+    if (!isinf(c.min)) {
+        put_with(e, EXPR_MAX, c.min);
+    }
+    if (!isinf(c.max)) {
+        put_with(e, EXPR_MIN, c.max);
+    }
+    return true;
+}
+
+static bool put_leaky(struct expr *e, const struct node *n, enum expr_op op)
+{
+    if (!put_value(e, n->in[0])) {
+        return false;
+    }
+    put_with(e, op, (double)node_float(n, "alpha", 0.01F));
+    return true;
+}
+
+/* clip(a * x + b, 0, 1), x being on the stack. */
+static void put_hard(struct expr *e, double a, double b)
+{
+    put_with(e, EXPR_MUL, a);
+    put_with(e, EXPR_ADD, b);
+    put_with(e, EXPR_MAX, 0.0);
+    put_with(e, EXPR_MIN, 1.0);
+}
+
+static bool put_hard_sigmoid(struct expr *e, const struct node *n,
+                             enum expr_op op)
+{
+    (void)op;
+    if (!put_value(e, n->in[0])) {
+        return false;
+    }
+    put_hard(e, (double)node_float(n, "alpha", 0.2F),
+             (double)node_float(n, "beta", 0.5F));
+    return true;
+}
+
+static bool put_hard_swish(struct expr *e, const struct node *n,
+                           enum expr_op op)
+{
+    put_leaf(e, n->in[0]);
+    put_leaf(e, n->in[0]);
+    put_hard(e, 1.0 / 6, 0.5);
+    put_op(e, op);
+    return true;
+}
+
+/* x > 0 ? x : alpha * (exp(x) - 1) */
+static bool put_elu(struct expr *e, const struct node *n, enum expr_op op)
+{
+    put_leaf(e, n->in[0]);
+    put_with(e, EXPR_MAX, 0.0);
+    put_leaf(e, n->in[0]);
+    put_with(e, EXPR_MIN, 0.0);
+    put_op(e, EXPR_EXP);
+    put_with(e, EXPR_SUB, 1.0);
+    put_with(e, EXPR_MUL, (double)node_float(n, "alpha", 1.0F));
+    put_op(e, op);
+    return true;
+}
+
+/* max(x, 0) + log(1 + exp(-|x|)) */
+static bool put_softplus(struct expr *e, const struct node *n, enum expr_op op)
+{
+    put_leaf(e, n->in[0]);
+    put_with(e, EXPR_MAX, 0.0);
+    put_leaf(e, n->in[0]);
+    put_op(e, EXPR_ABS);
+    put_op(e, EXPR_NEG);
+    put_op(e, EXPR_EXP);
+    put_with(e, EXPR_ADD, 1.0);
+    put_op(e, EXPR_LOG);
+    put_op(e, op);
+    return true;
+}
+
+/* x / 2 * (1 + erf(x / sqrt 2)), or with approximate = "tanh"
+ * x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) */
+static bool put_gelu(struct expr *e, const struct node *n, enum expr_op op)
+{
+    const uint32_t x = n->in[0];
+    put_leaf(e, x);
+    put_with(e, EXPR_MUL, 0.5);
+    if (strcmp(node_string(n, "approximate", "none"), "tanh") == 0) {
+        put_leaf(e, x);
+        put_leaf(e, x);
+        put_op(e, EXPR_MUL);
+        put_with(e, EXPR_MUL, 0.044715);
+        put_with(e, EXPR_ADD, 1.0);
+        put_leaf(e, x);
+        put_op(e, EXPR_MUL);
+        put_with(e, EXPR_MUL, 0.79788456080286535588);
+        put_op(e, EXPR_TANH);
+    } else {
+        put_leaf(e, x);
+        put_with(e, EXPR_MUL, 0.70710678118654752440);
+        put_op(e, EXPR_ERF);
+    }
+    put_with(e, EXPR_ADD, 1.0);
+    put_op(e, op);
+    return true;
+}
+
+/* As a * x + b; lower() has made the two constants. */
+static bool put_norm(struct expr *e, const struct node *n, enum expr_op op)
+{
+    const uint32_t node_ix = e->lw->uses.producer[n->out[0]];
+    if (!put_value(e, n->in[0])) {
+        return false;
+    }
+    put_leaf(e, e->lw->scale[node_ix]);
+    put_op(e, EXPR_MUL);
+    put_leaf(e, e->lw->shift[node_ix]);
+    put_op(e, op);
+    return true;
+}
+
+static const struct ewise_op {
+    bool (*put)(struct expr *e, const struct node *n, enum expr_op op);
+    enum expr_op op;
+    bool reads_twice;
+} ewise_ops[OP_COUNT] = {
+    [OP_ABS] = {put_unary, EXPR_ABS, false},
+    [OP_ADD] = {put_binary, EXPR_ADD, false},
+    [OP_BATCH_NORM] = {put_norm, EXPR_ADD, false},
+    [OP_CEIL] = {put_unary, EXPR_CEIL, false},
+    [OP_CLIP] = {put_clip, EXPR_MAX, false},
+    [OP_DIV] = {put_binary, EXPR_DIV, false},
+    [OP_ELU] = {put_elu, EXPR_ADD, true},
+    [OP_ERF] = {put_unary, EXPR_ERF, false},
+    [OP_EXP] = {put_unary, EXPR_EXP, false},
+    [OP_FLOOR] = {put_unary, EXPR_FLOOR, false},
+    [OP_GELU] = {put_gelu, EXPR_MUL, true},
+    [OP_HARD_SIGMOID] = {put_hard_sigmoid, EXPR_MAX, false},
+    [OP_HARD_SWISH] = {put_hard_swish, EXPR_MUL, true},
+    [OP_LEAKY_RELU] = {put_leaky, EXPR_PRELU, false},
+    [OP_LOG] = {put_unary, EXPR_LOG, false},
+    [OP_MAX] = {put_binary, EXPR_MAX, false},
+    [OP_MEAN] = {put_mean, EXPR_ADD, false},
+    [OP_MIN] = {put_binary, EXPR_MIN, false},
+    [OP_MUL] = {put_binary, EXPR_MUL, false},
+    [OP_NEG] = {put_unary, EXPR_NEG, false},
+    [OP_POW] = {put_binary, EXPR_POW, false},
+    [OP_PRELU] = {put_binary, EXPR_PRELU, false},
+    [OP_RECIPROCAL] = {put_unary, EXPR_RECIP, false},
+    [OP_RELU] = {put_unary, EXPR_RELU, false},
+    [OP_SIGMOID] = {put_unary, EXPR_SIGMOID, false},
+    [OP_SOFTPLUS] = {put_softplus, EXPR_ADD, true},
+    [OP_SQRT] = {put_unary, EXPR_SQRT, false},
+    [OP_SUB] = {put_binary, EXPR_SUB, false},
+    [OP_SUM] = {put_binary, EXPR_ADD, false},
+    [OP_TANH] = {put_unary, EXPR_TANH, false},
+};
+
+bool ewise_is_op(enum op_id op)
+{
+    return ewise_ops[op].put != NULL;
+}
+
+bool ewise_reads_twice(enum op_id op)
+{
+    return ewise_ops[op].reads_twice;
+}
+
+static bool put_node(struct expr *e, uint32_t node_ix)
+{
+    const struct node *const n = &e->lw->g->node[node_ix];
+    if (e->n_step > EXPR_MAX_STEP) {
+        return true; /* it does not fit anyway */
+    }
+    /* The layer's own activation reads its result twice for free. */
+    if (node_ix == e->root && n->op == OP_HARD_SWISH) {
+        return put_value(e, n->in[0]);
+    }
+    const struct ewise_op *const o = &ewise_ops[n->op];
+    return o->put(e, n, o->op);
+}
+
+static bool expr_is_held(const struct expr *e)
+{
+    return e->n_step <= EXPR_MAX_STEP && e->n_leaf <= LAYER_MAX_IN;
+}
+
+bool ewise_fits(struct lower *lw, uint32_t node_ix)
+{
+    struct expr e = {.lw = lw, .root = node_ix};
+    return put_node(&e, node_ix) && expr_is_held(&e);
+}
+
+/* The operand whose layout the result takes: of those with all its elements
+ * the first that lives by rows, else the first, else the largest. */
+static uint32_t main_operand(const struct lower *lw, const struct view *in,
+                             uint32_t n_in, uint64_t count)
+{
+    uint32_t best = 0;
+    uint64_t best_rank = 0;
+    for (uint32_t i = 0; i < n_in; i++) {
+        const uint64_t own = view_count(&in[i]);
+        const bool is_const = in[i].buf == BUF_WEIGHTS;
+        uint64_t rank = is_const ? 1 : 2;
+        if (own == count && !is_const) {
+            rank = lw->buf[in[i].buf].row != 0 ? 4 : 3;
+        }
+        if (rank > best_rank ||
+            (rank == best_rank && rank < 3 && own > view_count(&in[best]))) {
+            best = i;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
+/* Drafts an elementwise layer over n_in views, each of which broadcasts to the
+ * value `out`, whose view it sets. */
+static bool draft_ewise(struct lower *lw, uint32_t node_ix, uint32_t value,
+                        struct view *in, uint32_t n_in,
+                        const struct ewise_param *p, enum act act)
+{
+    const struct value *const v = &lw->g->value[value];
+    const uint32_t rank = v->shape.rank;
+    uint64_t dim[TENSOR_MAX_RANK];
+    uint64_t count = 1;
+    dims_of(&v->shape, dim);
+    for (uint32_t k = 0; k < rank; k++) {
+        count *= dim[k];
+    }
+    const uint32_t like = main_operand(lw, in, n_in, count);
+    /* Of a broadcast operand only the order counts: expanded, its dimensions
+     * of stride 0 would come last. */
+    struct view model = view_expand(&in[like], rank, dim);
+    if (view_count(&in[like]) != count || in[like].buf == BUF_WEIGHTS) {
+        view_plain(&model, BUF_WEIGHTS, v->dtype, rank, dim);
+    }
+    struct view out;
+    if (!lower_fresh(lw, v->name, v->dtype, rank, dim, &model, &out)) {
+        return false;
+    }
+    struct draft *const d = lower_new_draft(lw, node_ix, LAYER_EWISE);
+    if (!d) {
+        return false;
+    }
+    d->y.n_in = n_in;
+    d->y.p.ewise = *p;
+    d->y.epi.act = act;
+    d->out = out;
+    for (uint32_t i = 0; i < n_in; i++) {
+        d->in[i] = view_expand(&in[i], rank, dim);
+    }
+    lower_set(lw, value, &out);
+    return true;
+}
+
+bool lower_ewise(struct lower *lw, uint32_t node_ix)
+{
+    const struct node *const n = &lw->g->node[node_ix];
+    const bool is_swish = n->op == OP_HARD_SWISH;
+    struct expr e = {.lw = lw, .root = node_ix};
+    struct view in[LAYER_MAX_IN];
+    if (!lower_need_f32(lw, node_ix, lw->g->value[n->out[0]].dtype) ||
+        !put_node(&e, node_ix)) {
+        return false;
+    }
+    if (!expr_is_held(&e)) {
+        return node_error(lw->cx, n, E_UNSUPPORTED,
+                          "at most %u different inputs are supported, not %u",
+                          (unsigned)LAYER_MAX_IN, e.n_leaf);
+    }
+    for (uint32_t i = 0; i < e.n_leaf; i++) {
+        if (!lower_get(lw, node_ix, e.leaf[i], &in[i]) ||
+            !lower_need_f32(lw, node_ix, in[i].dtype)) {
+            return false;
+        }
+    }
+    struct ewise_param p = {.n_step = e.n_step};
+    memcpy(p.step, e.step, e.n_step * sizeof e.step[0]);
+    return draft_ewise(lw, node_ix, n->out[0], in, e.n_leaf, &p,
+                       is_swish ? ACT_HARDSWISH : ACT_NONE);
+}
+
+bool lower_scaled_sum(struct lower *lw, uint32_t node_ix, struct view *a,
+                      float alpha, struct view *b, float beta)
+{
+    struct view in[2] = {*a};
+    struct ewise_param p = {
+        .n_step = 3,
+        .step = {{.op = EXPR_IN},
+                 {.op = EXPR_IMM, .imm = alpha},
+                 {.op = EXPR_MUL}},
+    };
+    if (b) {
+        static const enum expr_op tail[] = {EXPR_IN, EXPR_IMM, EXPR_MUL,
+                                            EXPR_ADD};
+        in[1] = *b;
+        for (uint32_t i = 0; i < ARRAY_LEN(tail); i++) {
+            p.step[p.n_step++] =
+                (struct expr_step){.op = tail[i], .ix = 1, .imm = beta};
+        }
+    }
+    return draft_ewise(lw, node_ix, lw->g->node[node_ix].out[0], in, b ? 2 : 1,
+                       &p, ACT_NONE);
+}
+
+bool lower_cast(struct lower *lw, uint32_t node_ix)
+{
+    const struct node *const n = &lw->g->node[node_ix];
+    const struct value *const v = &lw->g->value[n->out[0]];
+    struct view in;
+    struct view out;
+    if (!lower_get(lw, node_ix, n->in[0], &in)) {
+        return false;
+    }
+    if (in.dtype == v->dtype) {
+        lower_set(lw, n->out[0], &in);
+        return true;
+    }
+    if (!lower_fresh(lw, v->name, v->dtype, in.rank, in.dim, &in, &out)) {
+        return false;
+    }
+    struct draft *const d = lower_new_draft(lw, node_ix, LAYER_CAST);
+    if (!d) {
+        return false;
+    }
+    d->y.n_in = 1;
+    d->in[0] = in;
+    d->out = out;
+    lower_set(lw, n->out[0], &out);
+    return true;
+}
