@@ -1,31 +1,19 @@
-#include "base/arena.h"
-#include "base/size.h"
 #include "planner/check_run.h"
 
-/* What is left to do from a point of a run on. */
-struct ahead {
-    uint64_t *first_load; /* per box: the earliest load that it or a later box
-                             uses */
-    uint64_t *last_use;   /* per load: the earliest last use of it and later
-                             ones */
-};
+#include "base/arena.h"
+#include "base/size.h"
 
-static bool make_ahead(const struct check *r, struct ahead *a)
+/* Per box, and the end: the earliest load that it or a later box uses. */
+static uint64_t *make_ahead(const struct check *r)
 {
-    a->first_load = arena_new(r->cx->scratch, uint64_t, r->n_box + 1);
-    a->last_use = arena_new(r->cx->scratch, uint64_t, r->n_load + 1);
-    if (!a->first_load || !a->last_use) {
-        return false;
+    uint64_t *const ahead = arena_new(r->cx->scratch, uint64_t, r->n_box + 1);
+    if (ahead) {
+        ahead[r->n_box] = r->n_load;
+        for (uint64_t i = r->n_box; i-- > 0;) {
+            ahead[i] = size_min(ahead[i + 1], r->box[i].first_load);
+        }
     }
-    a->first_load[r->n_box] = r->n_load;
-    for (uint64_t i = r->n_box; i-- > 0;) {
-        a->first_load[i] = size_min(a->first_load[i + 1], r->box[i].first_load);
-    }
-    a->last_use[r->n_load] = UINT64_MAX;
-    for (uint64_t i = r->n_load; i-- > 0;) {
-        a->last_use[i] = size_min(a->last_use[i + 1], r->load[i].last_use);
-    }
-    return true;
+    return ahead;
 }
 
 static bool is_top_box(const struct plan *p, uint32_t ix)
@@ -71,29 +59,26 @@ static bool check_position(const struct check *r, uint32_t ix, uint64_t from,
     return true;
 }
 
-/* A plan entered before box `box` with load `load`: all it needs is brought,
- * and nothing that would come too late to be harmless. */
-static bool check_entry(const struct check *r, const struct ahead *a,
+/* A plan entered before box `box` with load `load`: all that later boxes use
+ * is brought. What that box waits for is loaded here, even if its last use in
+ * a whole run is earlier; so it lives until here. */
+static bool check_entry(const struct check *r, const uint64_t *ahead,
                         uint32_t ix, uint64_t box, uint64_t load)
 {
-    if (a->first_load[box] < load) {
+    if (ahead[box] < load) {
         return check_fail(r, r->p->boundary[ix].lo,
                           "boundary %u begins at load %llu, load %llu is still "
                           "used after it",
                           ix, (unsigned long long)load,
-                          (unsigned long long)a->first_load[box]);
+                          (unsigned long long)ahead[box]);
     }
-    if (a->last_use[load] < box) {
-        return check_fail(r, r->p->boundary[ix].lo,
-                          "boundary %u at box %llu begins at load %llu, which "
-                          "is used before it only",
-                          ix, (unsigned long long)box,
-                          (unsigned long long)load);
+    for (uint64_t k = load; k < r->box[box].loads_done; k++) {
+        r->load[k].last_use = size_max(r->load[k].last_use, box);
     }
     return true;
 }
 
-static bool check_edge(const struct check *r, const struct ahead *a,
+static bool check_edge(const struct check *r, const uint64_t *ahead,
                        uint32_t ix)
 {
     const struct plan *const p = r->p;
@@ -130,7 +115,7 @@ static bool check_edge(const struct check *r, const struct ahead *a,
         return false;
     }
     for (uint32_t i = is_loop ? 1 : 0; i < e->n_iter; i++) {
-        if (!check_entry(r, a, ix, e->box_count + i * body,
+        if (!check_entry(r, ahead, ix, e->box_count + i * body,
                          e->load_count + i * load_body)) {
             return false;
         }
@@ -141,8 +126,8 @@ static bool check_edge(const struct check *r, const struct ahead *a,
 bool check_edges(struct check *r)
 {
     const struct plan *const p = r->p;
-    struct ahead a;
-    if (!make_ahead(r, &a)) {
+    const uint64_t *const ahead = make_ahead(r);
+    if (!ahead) {
         return false;
     }
     if (p->n_boundary == 0 || p->boundary[0].lo != 0 ||
@@ -150,7 +135,7 @@ bool check_edges(struct check *r)
         return check_fail(r, 0, "the idle point is not its first boundary");
     }
     for (uint32_t i = 0; i < p->n_boundary; i++) {
-        if (!check_edge(r, &a, i)) {
+        if (!check_edge(r, ahead, i)) {
             return false;
         }
         if (i > 0 && p->boundary[i].box_count < p->boundary[i - 1].box_count) {

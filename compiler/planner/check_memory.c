@@ -1,8 +1,9 @@
+#include "planner/check_run.h"
+
 #include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/size.h"
-#include "planner/check_run.h"
 
 /* Time in this file: box i runs at instant 2i + 1, and 2i is the instant
  * before it; all modulo 2 * boxes, so that instant 0 is the idle point between

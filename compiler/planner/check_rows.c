@@ -1,6 +1,7 @@
+#include "planner/check_run.h"
+
 #include "base/arena.h"
 #include "base/size.h"
-#include "planner/check_run.h"
 
 /* What has been computed so far in one run. */
 struct done {

@@ -14,12 +14,13 @@ struct run_box {
     uint64_t first_load; /* the earliest load it uses; n_load if none */
 };
 
-/* An executed load. */
+/* An executed load. Its bytes are its own until last_use: the last box that
+ * finds its weights there, at least the first that waits for it, since only
+ * then it has certainly written, also after an entry at a boundary. */
 struct run_load {
     uint32_t ix;
     int64_t wait;      /* boxes certainly executed before it starts */
     uint64_t last_use; /* box */
-    bool is_used;
 };
 
 struct check {

@@ -1,0 +1,143 @@
+#include "planner/plan_work.h"
+
+#include "base/arena.h"
+#include "base/size.h"
+
+/* Dynamic programming over the order of layers: the best partition of layers
+ * [0, hi) ends with some segment [lo, hi) after the best partition of
+ * [0, lo). What a segment needs does not depend on the others. */
+
+/* A step longer than --max-step-us allows is taken only if nothing else is. */
+static const uint64_t long_step_ns = 1000000000000000;
+
+static uint64_t most_slot(const struct slices *s, const struct segment *x)
+{
+    uint64_t most = 0;
+    for (uint32_t y = x->lo; y < x->hi; y++) {
+        most = size_max(most, s->slot[y]);
+    }
+    return most;
+}
+
+/* Bytes that a segment needs besides its buffers: all its streamed weights at
+ * once, or one slice at a time. */
+static uint64_t held_bytes(const struct slices *s, const struct segment *x)
+{
+    return s->held[x->hi] - s->held[x->lo];
+}
+
+static uint64_t need_of(const struct slices *s, const struct segment *x,
+                        bool restream)
+{
+    const bool one_by_one = restream || x->stripe == 0;
+    return x->bytes + (one_by_one ? most_slot(s, x) : held_bytes(s, x));
+}
+
+static uint64_t cost_of(const struct work *w, const struct slices *s,
+                        const struct segment *x, bool restream)
+{
+    uint64_t cost = x->cost_ns;
+    if (restream) {
+        cost += (x->n_iter - 1) * (s->held_ns[x->hi] - s->held_ns[x->lo]);
+    }
+    /* Panels of a solo layer can be cut as finely as need be. */
+    const struct cand *const k = &w->k->cand[x->lo];
+    const uint32_t n_panel =
+        x->stripe == 0 && k->panels_cut ? w->c->lattice[x->lo].n_panel : 1;
+    if (w->opt->max_step_us > 0 &&
+        x->longest_ns / n_panel + k->box_ns > w->opt->max_step_us * 1000) {
+        cost += long_step_ns;
+    }
+    return cost;
+}
+
+static bool can_restream(const struct slices *s, const struct segment *x)
+{
+    return x->stripe > 0 && held_bytes(s, x) > most_slot(s, x);
+}
+
+uint64_t partition_least(const struct work *w, const struct slices *s)
+{
+    const struct arena_mark mark = arena_mark(w->cx->scratch);
+    const uint32_t n = w->l->n_layer;
+    uint64_t *const best = arena_new(w->cx->scratch, uint64_t, (uint64_t)n + 1);
+    if (!best) {
+        return UINT64_MAX; /* reported; no budget is enough */
+    }
+    best[0] = w->io_bytes;
+    for (uint32_t hi = 1; hi <= n; hi++) {
+        best[hi] = UINT64_MAX;
+        for (uint32_t i = w->seg_at[hi]; i < w->seg_at[hi + 1]; i++) {
+            const struct segment *const x = &w->seg[i];
+            const uint64_t need =
+                can_restream(s, x)
+                    ? size_min(need_of(s, x, true), need_of(s, x, false))
+                    : need_of(s, x, false);
+            best[hi] = size_min(best[hi], size_max(best[x->lo], need));
+        }
+    }
+    const uint64_t least = best[n];
+    arena_rewind(w->cx->scratch, mark);
+    return least;
+}
+
+/* The last segment of the best partition of the layers before some point. */
+struct step {
+    uint64_t cost; /* UINT64_MAX: none */
+    uint32_t seg;
+    bool restream;
+};
+
+static void try_step(const struct work *w, const struct slices *s,
+                     uint32_t seg_ix, bool restream, uint64_t cap,
+                     struct step *step)
+{
+    const struct segment *const x = &w->seg[seg_ix];
+    if (need_of(s, x, restream) > cap || step[x->lo].cost == UINT64_MAX) {
+        return;
+    }
+    const uint64_t cost = step[x->lo].cost + cost_of(w, s, x, restream);
+    if (cost < step[x->hi].cost) {
+        step[x->hi] = (struct step){cost, seg_ix, restream};
+    }
+}
+
+bool partition_make(const struct work *w, const struct slices *s, uint64_t cap,
+                    struct partition *p)
+{
+    const uint32_t n = w->l->n_layer;
+    *p = (struct partition){0};
+    p->x = arena_new(w->cx->scratch, struct choice, n);
+    struct step *const step =
+        arena_new(w->cx->scratch, struct step, (uint64_t)n + 1);
+    if (!p->x || !step) {
+        return false;
+    }
+    for (uint32_t hi = 1; hi <= n; hi++) {
+        step[hi].cost = UINT64_MAX;
+        for (uint32_t i = w->seg_at[hi]; i < w->seg_at[hi + 1]; i++) {
+            try_step(w, s, i, false, cap, step);
+            if (can_restream(s, &w->seg[i])) {
+                try_step(w, s, i, true, cap, step);
+            }
+        }
+    }
+    if (step[n].cost == UINT64_MAX || w->io_bytes > cap) {
+        return true;
+    }
+    for (uint32_t hi = n; hi > 0; hi = w->seg[step[hi].seg].lo) {
+        p->n++;
+    }
+    uint32_t at = p->n;
+    for (uint32_t hi = n; hi > 0; hi = w->seg[step[hi].seg].lo) {
+        p->x[--at] = (struct choice){w->seg[step[hi].seg], step[hi].restream};
+    }
+    for (uint32_t i = 0; i < p->n; i++) {
+        const uint64_t need = need_of(s, &p->x[i].seg, p->x[i].restream);
+        if (need > p->need) {
+            p->need = need;
+            p->need_ix = i;
+        }
+    }
+    return true;
+}

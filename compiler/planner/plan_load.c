@@ -1,0 +1,254 @@
+#include "planner/plan_work.h"
+
+#include "base/arena.h"
+#include "base/size.h"
+
+/* Places slices in what buffers leave free, in the order of their loads, each
+ * as early as it finds room; a load that is ready at the start of a run is
+ * then pulled into the tail of the run before. */
+
+struct fill {
+    const struct work *w;
+    const struct recipe *how;
+    struct draft *d;
+    struct rects *r;
+    const struct rect **list;
+    uint64_t *slice_addr; /* per slice */
+    uint32_t *rect_of;    /* per load instruction; UINT32_MAX: none */
+    uint64_t floor;
+};
+
+/* Address of a slice that lives from wait w on, if below the limit. */
+static bool find_hole(const struct fill *f, uint32_t n, struct rect *x,
+                      int64_t wait)
+{
+    x->first = slot_of_wait(wait);
+    x->addr = rects_hole(f->r, f->list, n, x, f->floor);
+    return x->addr <= f->how->limit && x->bytes <= f->how->limit - x->addr;
+}
+
+/* The least wait in [lo, hi] for which there is room: more time only ever
+ * takes room away. UINT64_MAX bytes of arena always have it. */
+static bool find_wait(const struct fill *f, struct rect *x, int64_t lo,
+                      int64_t hi, int64_t *wait)
+{
+    const uint32_t n = rects_meeting(f->r, slot_of_wait(lo), x->last, f->list);
+    if (find_hole(f, n, x, lo)) {
+        *wait = lo;
+        return true;
+    }
+    if (!find_hole(f, n, x, hi)) {
+        return false;
+    }
+    while (hi - lo > 1) { /* none at lo, room at hi */
+        const int64_t mid = lo + (hi - lo) / 2;
+        if (find_hole(f, n, x, mid)) {
+            hi = mid;
+        } else {
+            lo = mid;
+        }
+    }
+    *wait = hi;
+    return find_hole(f, n, x, hi);
+}
+
+static void set_address(struct fill *f, uint32_t ix, uint64_t addr)
+{
+    const struct slice *const s = f->d->use[ix].slice;
+    f->d->p.load[ix].addr = addr;
+    f->slice_addr[s - f->d->s->x] = addr;
+}
+
+static struct rect rect_of_load(const struct fill *f, uint32_t ix)
+{
+    const struct load_use *const u = &f->d->use[ix];
+    return (struct rect){
+        .last = (int64_t)u->last + 1,
+        .bytes = u->slice->room,
+        .align = f->w->align,
+    };
+}
+
+/* Loads of a loop have their region and waits already. Returns the last
+ * executed wait. */
+static int64_t place_loop(struct fill *f, uint32_t ix)
+{
+    const struct plan_load *const loop = &f->d->p.load[ix];
+    int64_t last = 0;
+    for (uint32_t i = ix + 1; i <= ix + loop->body; i++) {
+        const struct load_use *const u = &f->d->use[i];
+        const struct plan_load *const b = &f->d->p.load[i];
+        set_address(
+            f, i,
+            u->slice->resident
+                ? f->d->p.state_bytes + f->w->c->chunk[u->slice->chunk0].res_off
+                : f->d->seg[u->seg].region_addr + u->off + u->slice->shift);
+        last = b->wait + b->wait_step * ((int64_t)loop->n_iter - 1);
+    }
+    return last;
+}
+
+/* One pass from the first load to the last; false when one finds no room. */
+static bool place_loads(struct fill *f, int64_t *last_wait)
+{
+    int64_t before = 0;
+    for (uint32_t i = 0; i < f->d->p.n_load; i++) {
+        struct plan_load *const b = &f->d->p.load[i];
+        const struct load_use *const u = &f->d->use[i];
+        f->rect_of[i] = UINT32_MAX;
+        if (b->op == PLAN_LOOP) {
+            before = place_loop(f, i);
+            i += b->body + 1;
+            continue;
+        }
+        if (b->resident) {
+            b->wait = before;
+            set_address(
+                f, i, f->d->p.state_bytes + f->w->c->chunk[b->chunk0].res_off);
+            continue;
+        }
+        struct rect x = rect_of_load(f, i);
+        const int64_t due = (int64_t)u->first;
+        if (!find_wait(f, &x, f->how->late ? due : before, due, &b->wait)) {
+            return false;
+        }
+        set_address(f, i, x.addr + u->slice->shift);
+        f->rect_of[i] = f->r->n;
+        f->r->x[f->r->n++] = x;
+        before = b->wait;
+    }
+    *last_wait = before;
+    return true;
+}
+
+/* Loads with wait 0, as far as they come before others, start in the tail of
+ * the run before where there is room, after its own last load. */
+static void pull_loads(struct fill *f, int64_t last_wait)
+{
+    const int64_t n_box = (int64_t)f->d->p.n_step;
+    int64_t before = last_wait - n_box;
+    for (uint32_t i = 0; i < f->d->p.n_load; i++) {
+        struct plan_load *const b = &f->d->p.load[i];
+        if (b->op != PLAN_LOAD || b->wait > 0) {
+            break;
+        }
+        if (b->resident) {
+            continue;
+        }
+        struct rect *const own = &f->r->x[f->rect_of[i]];
+        const struct rect old = *own;
+        struct rect x = rect_of_load(f, i);
+        /* Never so early as to meet itself. */
+        const int64_t lo = before > x.last - n_box ? before : x.last - n_box;
+        own->bytes = 0;
+        own->addr = 0;
+        int64_t wait = 0;
+        if (lo >= 0 || !find_wait(f, &x, lo, 0, &wait)) {
+            *own = old;
+            break;
+        }
+        *own = x;
+        b->wait = wait;
+        set_address(f, i, x.addr + f->d->use[i].slice->shift);
+        before = wait;
+    }
+}
+
+/* Resident loads hold nobody up: each with the streamed load before it, those
+ * at the start with the first one. */
+static void align_residents(struct fill *f)
+{
+    int64_t wait = 0;
+    for (uint32_t i = 0; i < f->d->p.n_load; i++) {
+        const struct plan_load *const b = &f->d->p.load[i];
+        if (b->op != PLAN_LOAD || !b->resident) {
+            wait = b->op == PLAN_LOAD && b->wait < 0 ? b->wait : 0;
+            break;
+        }
+    }
+    for (uint32_t i = 0; i < f->d->p.n_load; i++) {
+        struct plan_load *const b = &f->d->p.load[i];
+        if (b->op == PLAN_LOOP) {
+            const struct plan_load *const x = &f->d->p.load[i + b->body];
+            wait = x->wait + x->wait_step * ((int64_t)b->n_iter - 1);
+            i += b->body + 1;
+        } else if (b->resident) {
+            b->wait = wait;
+        } else {
+            wait = b->wait;
+        }
+    }
+}
+
+/* ---- what follows from addresses ---- */
+
+static uint64_t panel_addr(const struct fill *f, const struct plan_box *b)
+{
+    const struct work *const w = f->w;
+    const struct lattice *const t = &w->c->lattice[b->layer];
+    const struct slices *const s = f->d->s;
+    for (uint32_t i = s->at[b->layer]; i < s->at[b->layer + 1]; i++) {
+        const struct slice *const x = &s->x[i];
+        if (x->kblock == b->kblock && x->p0 <= b->p0 && b->p0 < x->p1) {
+            return f->slice_addr[i] +
+                   (b->p0 - x->p0) * t->panel_bytes[b->kblock];
+        }
+    }
+    for (uint32_t i = t->chunk0; i < t->chunk0 + t->n_chunk; i++) {
+        const struct chunk *const x = &w->c->chunk[i];
+        if (x->kblock == b->kblock && x->panel <= b->p0 &&
+            b->p0 < x->panel + x->n_panel) {
+            return x->blob_off + (b->p0 - x->panel) * t->panel_bytes[b->kblock];
+        }
+    }
+    return 0;
+}
+
+static void finish(struct fill *f)
+{
+    struct plan *const p = &f->d->p;
+    for (uint32_t i = 0; i < p->n_box; i++) {
+        struct plan_box *const b = &p->box[i];
+        if (b->op == PLAN_BOX) {
+            b->w_addr = panel_addr(f, b);
+        }
+    }
+    for (uint32_t i = 0; i < f->r->n; i++) {
+        const struct rect *const x = &f->r->x[i];
+        p->peak = size_max(p->peak, x->addr + x->bytes);
+    }
+    for (uint32_t i = 0; i < p->n_boundary; i++) {
+        p->boundary[i].id = plan_boundary_id(f->w->l, p, &p->boundary[i]);
+    }
+}
+
+bool draft_load(const struct work *w, const struct recipe *how, struct draft *d,
+                struct rects *r)
+{
+    struct arena *const a = w->cx->scratch;
+    struct fill f = {
+        .w = w,
+        .how = how,
+        .d = d,
+        .r = r,
+        .list = arena_new(a, const struct rect *, (uint64_t)r->n + d->p.n_load),
+        .slice_addr = arena_new(a, uint64_t, d->s->n),
+        .rect_of = arena_new(a, uint32_t, d->p.n_load),
+        .floor = size_div_up(d->p.state_bytes + d->p.resident_bytes, w->align) *
+                 w->align,
+    };
+    if (!f.list || !f.slice_addr || !f.rect_of) {
+        return false;
+    }
+    int64_t last_wait = 0;
+    d->fits = place_loads(&f, &last_wait);
+    if (!d->fits) {
+        return true;
+    }
+    if (!how->late) {
+        pull_loads(&f, last_wait);
+    }
+    align_residents(&f);
+    finish(&f);
+    return true;
+}

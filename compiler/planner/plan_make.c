@@ -1,0 +1,497 @@
+#include "planner/planner.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/numtext.h"
+#include "base/size.h"
+#include "planner/plan_work.h"
+
+/* Outline:
+ *   1. the least plan: partitions of the least need, placed as tightly as found
+ *   2. the largest: everything resident, nothing cut
+ *   3. per budget, ascending: residents and room for streams are tried on a
+ *      grid; each pair gives a partition, a placement and a simulated time; the
+ *      fastest stays, among them the plans of smaller budgets. */
+
+enum {
+    MAX_EXECUTED = 1 << 21,
+    MAX_SLICE = 2 << 20, /* bytes: one load, about one piece to compute on */
+    RESIDENT_STEPS = 16,
+    IN_FLIGHT_LEAST = 2
+};
+
+/* What makes a plan, so that the best can be made again. */
+struct trial {
+    uint64_t resident_bytes;
+    uint64_t slice_bytes;
+    uint64_t cap; /* of a segment's need */
+    struct recipe how;
+};
+
+struct search {
+    struct work w;
+    struct plan best; /* n_box 0: none yet */
+};
+
+/* ---- one plan ---- */
+
+/* The layer of a segment that takes most of it. */
+static uint32_t peak_layer(const struct work *w, const struct draft *d)
+{
+    const struct choice *const x = &d->part->x[d->part->need_ix];
+    uint32_t best = x->seg.lo;
+    uint64_t most = 0;
+    for (uint32_t y = x->seg.lo; y < x->seg.hi; y++) {
+        const uint32_t buf = w->l->layer[y].out.buf;
+        const uint64_t bytes =
+            d->p.buf[buf].ring * w->l->buf[buf].row_bytes +
+            (x->restream ? d->s->slot[y] : d->s->held[y + 1] - d->s->held[y]);
+        if (bytes > most) {
+            most = bytes;
+            best = y;
+        }
+    }
+    return best;
+}
+
+/* Tries a recipe; d->fits tells whether it gave a plan. All in scratch. */
+static bool make_draft(const struct work *w, const struct trial *t,
+                       struct draft *d)
+{
+    struct slices *const s = arena_new(w->cx->scratch, struct slices, 1);
+    struct partition *const part =
+        arena_new(w->cx->scratch, struct partition, 1);
+    *d = (struct draft){.s = s, .part = part};
+    if (!s || !part || !slices_make(w, t->resident_bytes, t->slice_bytes, s) ||
+        !partition_make(w, s, t->cap, part)) {
+        return false;
+    }
+    if (part->n == 0) {
+        return true; /* does not fit */
+    }
+    struct rects r;
+    if (!draft_emit(w, &t->how, d)) {
+        return false;
+    }
+    if (d->p.n_step > MAX_EXECUTED || d->p.n_load_run > MAX_EXECUTED) {
+        return true;
+    }
+    if (!draft_place(w, &t->how, d, &r)) {
+        return false;
+    }
+    if (d->fits && !draft_load(w, &t->how, d, &r)) {
+        return false;
+    }
+    if (d->fits) {
+        d->p.peak_layer = peak_layer(w, d);
+        return plan_count(w, &d->p) && plan_time(w, &d->p, &d->p.latency_ns);
+    }
+    return true;
+}
+
+static bool copy(struct arena *a, void *dst_ptr, const void *src, uint64_t n,
+                 uint64_t size)
+{
+    void *const dst = arena_alloc_array(a, n, size, 8);
+    if (!dst) {
+        return false;
+    }
+    if (n > 0) {
+        memcpy(dst, src, n * size);
+    }
+    memcpy(dst_ptr, &dst, sizeof dst);
+    return true;
+}
+
+/* Copies a plan's arrays where the caller wants them. */
+static bool keep_plan(struct arena *a, const struct plan *p, struct plan *out)
+{
+    *out = *p;
+    return copy(a, &out->buf, p->buf, p->n_buf, sizeof *p->buf) &&
+           copy(a, &out->scratch, p->scratch, p->n_layer, sizeof *p->scratch) &&
+           copy(a, &out->box, p->box, p->n_box, sizeof *p->box) &&
+           copy(a, &out->load, p->load, p->n_load, sizeof *p->load) &&
+           copy(a, &out->boundary, p->boundary, p->n_boundary,
+                sizeof *p->boundary);
+}
+
+/* A short queue of loads makes switches fast; it is as short as costs no time.
+ */
+static bool set_in_flight(const struct work *w, struct plan *p)
+{
+    const uint64_t slack = p->latency_ns / 512;
+    for (uint32_t n = IN_FLIGHT_LEAST; n < PLAN_MAX_IN_FLIGHT; n *= 2) {
+        uint64_t ns = 0;
+        p->in_flight = n;
+        if (!plan_time(w, p, &ns)) {
+            return false;
+        }
+        if (ns <= p->latency_ns + slack) {
+            p->latency_ns = ns;
+            return true;
+        }
+    }
+    p->in_flight = PLAN_MAX_IN_FLIGHT;
+    return true;
+}
+
+/* Makes the plan of a trial that is known to fit, and keeps it. */
+static bool make_again(const struct work *w, const struct trial *t,
+                       struct plan *out)
+{
+    const struct arena_mark mark = arena_mark(w->cx->scratch);
+    struct draft d;
+    const bool ok = make_draft(w, t, &d) && set_in_flight(w, &d.p) &&
+                    keep_plan(w->cx->keep, &d.p, out);
+    arena_rewind(w->cx->scratch, mark);
+    return ok;
+}
+
+/* ---- 1. the least ---- */
+
+static uint64_t reserved(const struct work *w, uint64_t resident_bytes)
+{
+    return size_div_up(w->c->state_bytes + resident_bytes, w->align) * w->align;
+}
+
+static bool try_least(const struct work *w, const struct trial *t,
+                      uint64_t *peak, struct trial *best)
+{
+    const struct arena_mark mark = arena_mark(w->cx->scratch);
+    struct draft d;
+    const bool ok = make_draft(w, t, &d);
+    if (ok && d.fits && d.p.peak < *peak) {
+        *peak = d.p.peak;
+        *best = *t;
+    }
+    arena_rewind(w->cx->scratch, mark);
+    return ok;
+}
+
+/* A little more need than the least often packs better. */
+static bool find_least(struct search *f, struct plan *out)
+{
+    static const uint32_t percent[] = {100, 101, 103, 106, 110, 116, 125, 140};
+    const struct work *const w = &f->w;
+    const struct arena_mark mark = arena_mark(w->cx->scratch);
+    struct slices s;
+    if (!slices_make(w, 0, 0, &s)) {
+        return false;
+    }
+    const uint64_t least = partition_least(w, &s);
+    arena_rewind(w->cx->scratch, mark);
+    uint64_t peak = UINT64_MAX;
+    struct trial best = {0};
+    for (uint32_t i = 0; i < ARRAY_LEN(percent); i++) {
+        for (uint32_t order = 0; order < PLACE_ORDERS; order++) {
+            const struct trial t = {
+                .cap = least / 100 * percent[i] + least % 100,
+                .how = {.limit = UINT64_MAX / 4,
+                        .order = (enum place_order)order,
+                        .late = true},
+            };
+            if (reserved(w, 0) + least < peak &&
+                !try_least(w, &t, &peak, &best)) {
+                return false;
+            }
+        }
+    }
+    if (peak == UINT64_MAX) {
+        return diag_error(w->cx->diag, E_TOO_BIG, at_none(),
+                          "every plan has more than %d executed instructions",
+                          MAX_EXECUTED);
+    }
+    /* In the same memory, loads may start earlier. */
+    struct trial early = best;
+    uint64_t early_peak = peak + 1;
+    early.how.limit = peak;
+    early.how.late = false;
+    if (!try_least(w, &early, &early_peak, &best)) {
+        return false;
+    }
+    return make_again(w, &best, out);
+}
+
+/* ---- 2. the largest ---- */
+
+static bool find_largest(struct search *f, struct plan *out)
+{
+    const struct work *const w = &f->w;
+    uint64_t peak = UINT64_MAX;
+    struct trial best = {0};
+    for (uint32_t order = 0; order < PLACE_ORDERS; order++) {
+        const struct trial t = {
+            .resident_bytes = w->cut[w->n_cut - 1],
+            .slice_bytes = MAX_SLICE,
+            .cap = UINT64_MAX,
+            .how = {.limit = UINT64_MAX / 4,
+                    .order = (enum place_order)order,
+                    .late = true},
+        };
+        if (!try_least(w, &t, &peak, &best)) {
+            return false;
+        }
+    }
+    return peak == UINT64_MAX || make_again(w, &best, out);
+}
+
+/* ---- 3. a budget ---- */
+
+/* Whether some partition fits beside that many residents. */
+static bool can_reside(const struct work *w, uint64_t resident_bytes,
+                       uint64_t slice_bytes, uint64_t limit, bool *fits)
+{
+    const struct arena_mark mark = arena_mark(w->cx->scratch);
+    struct slices s;
+    const uint64_t taken = reserved(w, resident_bytes);
+    *fits = false;
+    if (taken <= limit) {
+        if (!slices_make(w, resident_bytes, slice_bytes, &s)) {
+            return false;
+        }
+        *fits = partition_least(w, &s) <= limit - taken;
+    }
+    arena_rewind(w->cx->scratch, mark);
+    return true;
+}
+
+/* The largest resident prefix, an index into w->cut; *fits: there is one. */
+static bool most_residents(const struct work *w, uint64_t slice_bytes,
+                           uint64_t limit, uint32_t *cut, bool *fits)
+{
+    uint32_t lo = 0;
+    uint32_t hi = w->n_cut;
+    if (!can_reside(w, 0, slice_bytes, limit, fits)) {
+        return false;
+    }
+    while (*fits && hi - lo > 1) {
+        const uint32_t mid = lo + (hi - lo) / 2;
+        bool fits_mid = false;
+        if (!can_reside(w, w->cut[mid], slice_bytes, limit, &fits_mid)) {
+            return false;
+        }
+        if (fits_mid) {
+            lo = mid;
+        } else {
+            hi = mid;
+        }
+    }
+    *cut = lo;
+    return true;
+}
+
+/* No plan with these slices can be faster. */
+static bool trial_bound(const struct work *w, const struct trial *t,
+                        uint64_t *ns)
+{
+    const struct arena_mark mark = arena_mark(w->cx->scratch);
+    struct slices s;
+    if (!slices_make(w, t->resident_bytes, t->slice_bytes, &s)) {
+        return false;
+    }
+    const uint64_t loads = s.held_ns[w->l->n_layer];
+    *ns = w->d->loader_shares_core ? w->all_ns + loads
+                                   : size_max(w->all_ns, loads);
+    arena_rewind(w->cx->scratch, mark);
+    return true;
+}
+
+/* Tries one pair of residents and stream room under all placement orders until
+ * one fits; keeps it if it is the fastest so far. */
+static bool try_trial(struct search *f, struct trial t, uint64_t *best_ns,
+                      struct trial *best)
+{
+    const struct work *const w = &f->w;
+    uint64_t bound = 0;
+    if (!trial_bound(w, &t, &bound)) {
+        return false;
+    }
+    bool fits = false;
+    for (uint32_t order = 0; order < PLACE_ORDERS && !fits && bound < *best_ns;
+         order++) {
+        const struct arena_mark mark = arena_mark(w->cx->scratch);
+        struct draft d;
+        t.how.order = (enum place_order)order;
+        if (!make_draft(w, &t, &d)) {
+            return false;
+        }
+        fits = d.fits;
+        if (fits && d.p.latency_ns < *best_ns) {
+            *best_ns = d.p.latency_ns;
+            *best = t;
+        }
+        arena_rewind(w->cx->scratch, mark);
+    }
+    return true;
+}
+
+static bool try_room(struct search *f, uint64_t budget, uint64_t room,
+                     uint64_t *best_ns, struct trial *best)
+{
+    static const uint32_t part[] = {16, 15, 14, 12, 8, 4, 0}; /* sixteenths */
+    const struct work *const w = &f->w;
+    const uint64_t limit = budget - size_min(room, budget);
+    const uint64_t slice_bytes = size_min(room / 2, MAX_SLICE);
+    uint32_t most = 0;
+    bool fits = false;
+    if (!most_residents(w, slice_bytes, limit, &most, &fits)) {
+        return false;
+    }
+    uint32_t before = UINT32_MAX;
+    for (uint32_t i = 0; fits && i < ARRAY_LEN(part); i++) {
+        const uint64_t want = w->cut[most] / RESIDENT_STEPS * part[i];
+        uint32_t cut = most;
+        while (cut > 0 && i > 0 && w->cut[cut] > want) {
+            cut--;
+        }
+        if (cut == before) {
+            continue;
+        }
+        before = cut;
+        const struct trial t = {
+            .resident_bytes = w->cut[cut],
+            .slice_bytes = slice_bytes,
+            .cap = limit - reserved(w, w->cut[cut]),
+            .how = {.limit = budget, .region = room},
+        };
+        if (!try_trial(f, t, best_ns, best)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Improves f->best, a plan that fits the budget, if the search can. */
+static bool find_plan(struct search *f, uint64_t budget)
+{
+    static const uint32_t shift[] = {5, 4, 3, 6, 2, 8, 1};
+    const struct work *const w = &f->w;
+    uint64_t best_ns = f->best.latency_ns;
+    const uint64_t before_ns = best_ns;
+    struct trial best = {0};
+    const uint64_t room = budget - size_min(budget, w->c->state_bytes);
+    for (uint32_t i = 0; i < ARRAY_LEN(shift); i++) {
+        if (!try_room(f, budget, room >> shift[i], &best_ns, &best)) {
+            return false;
+        }
+    }
+    if (!try_room(f, budget, 0, &best_ns, &best)) {
+        return false;
+    }
+    if (best_ns < before_ns) {
+        struct plan p;
+        if (!make_again(w, &best, &p)) {
+            return false;
+        }
+        /* A shorter queue may cost what the search had gained. */
+        f->best = p.latency_ns < before_ns ? p : f->best;
+    }
+    return true;
+}
+
+/* ---- all budgets ---- */
+
+static bool refuse(const struct work *w, const struct budget *b,
+                   const struct plan *least)
+{
+    char asked[SIZE_TEXT_CAP];
+    char need[SIZE_TEXT_CAP];
+    size_text(asked, b->bytes);
+    size_text(need, least->peak);
+    const struct layer *const y = &w->l->layer[least->peak_layer];
+    return diag_error_budget(w->cx->diag, at_node(y->name, y->op), least->peak,
+                             "no plan fits %s; the least is %s, set by node "
+                             "'%s'",
+                             asked, need, y->name);
+}
+
+/* Budgets in ascending order, each once: the next after `*at`, which starts
+ * as 0 with *any false. */
+static bool next_budget(const struct options *opt, uint64_t least, bool any,
+                        uint64_t *at)
+{
+    bool found = false;
+    uint64_t best = 0;
+    for (uint32_t i = 0; i < opt->n_budget; i++) {
+        const struct budget *const b = &opt->budget[i];
+        const uint64_t bytes = b->kind == BUDGET_MIN ? least : b->bytes;
+        if (b->kind != BUDGET_MAX && (!any || bytes > *at) &&
+            (!found || bytes < best)) {
+            found = true;
+            best = bytes;
+        }
+    }
+    *at = best;
+    return found;
+}
+
+static void set_plan(const struct work *w, const struct budget *b,
+                     uint64_t bytes, const struct plan *p, struct plan *out)
+{
+    *out = *p;
+    out->budget = bytes;
+    out->budget_text = b->text;
+    out->bound_ns = plan_bound(w, bytes);
+}
+
+static bool make_all(struct search *f, struct plan_set *set)
+{
+    const struct work *const w = &f->w;
+    const struct options *const opt = w->opt;
+    struct plan least = {0};
+    struct plan largest = {0};
+    if (!find_least(f, &least) || !find_largest(f, &largest)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < opt->n_budget; i++) {
+        const struct budget *const b = &opt->budget[i];
+        if (b->kind == BUDGET_BYTES && b->bytes < least.peak) {
+            return refuse(w, b, &least);
+        }
+        if (b->kind == BUDGET_MAX) {
+            set_plan(w, b, UINT64_MAX, largest.n_box > 0 ? &largest : &least,
+                     &set->plan[i]);
+        }
+    }
+    f->best = least;
+    bool any = false;
+    uint64_t bytes = 0;
+    while (next_budget(opt, least.peak, any, &bytes)) {
+        any = true;
+        if (largest.n_box > 0 && bytes >= largest.peak) {
+            f->best = largest;
+        } else if (!find_plan(f, bytes)) {
+            return false;
+        }
+        for (uint32_t i = 0; i < opt->n_budget; i++) {
+            const struct budget *const b = &opt->budget[i];
+            if (b->kind == BUDGET_MIN && bytes == least.peak) {
+                set_plan(w, b, bytes, &f->best, &set->plan[i]);
+            } else if (b->kind == BUDGET_BYTES && b->bytes == bytes) {
+                set_plan(w, b, bytes, &f->best, &set->plan[i]);
+            }
+        }
+    }
+    return true;
+}
+
+bool plan_make(const struct layers *l, const struct chunks *c,
+               const struct cands *k, const struct device *d,
+               const struct options *opt, struct cx *cx, struct plan_set *set)
+{
+    const struct arena_mark mark = arena_mark(cx->scratch);
+    struct search f = {
+        .w = {.l = l, .c = c, .k = k, .d = d, .opt = opt, .cx = cx}};
+    struct plan_set out = {
+        .plan = arena_new(cx->keep, struct plan, opt->n_budget),
+        .n_plan = opt->n_budget,
+    };
+    const bool ok = out.plan && work_make(&f.w) && make_all(&f, &out);
+    arena_rewind(cx->scratch, mark);
+    if (ok) {
+        *set = out;
+    }
+    return ok;
+}

@@ -1,0 +1,196 @@
+#include "planner/plan_work.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/size.h"
+
+int64_t slot_of_wait(int64_t wait)
+{
+    return wait >= 0 ? wait + 1 : wait;
+}
+
+static bool meets(const struct rect *x, int64_t period, int64_t first,
+                  int64_t last)
+{
+    for (int64_t k = -1; k <= 1; k++) {
+        if (x->first + k * period <= last && first <= x->last + k * period) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct rect *const *const x = a;
+    const struct rect *const *const y = b;
+    return (*x)->addr < (*y)->addr ? -1 : (*x)->addr > (*y)->addr;
+}
+
+uint32_t rects_meeting(const struct rects *r, int64_t first, int64_t last,
+                       const struct rect **list)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < r->n; i++) {
+        if (meets(&r->x[i], r->period, first, last)) {
+            list[n++] = &r->x[i];
+        }
+    }
+    if (n > 1) {
+        qsort(list, n, sizeof *list, by_address);
+    }
+    return n;
+}
+
+uint64_t rects_hole(const struct rects *r, const struct rect *const *list,
+                    uint32_t n, const struct rect *x, uint64_t floor)
+{
+    uint64_t at = size_div_up(floor, x->align) * x->align;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint64_t end = list[i]->addr + list[i]->bytes;
+        if (end <= at || !meets(list[i], r->period, x->first, x->last)) {
+            continue;
+        }
+        if (list[i]->addr >= at + x->bytes) {
+            break;
+        }
+        at = size_div_up(end, x->align) * x->align;
+    }
+    return at;
+}
+
+/* ---- what lives for whole segments ---- */
+
+enum { RANK_IO = 0 }; /* before all others */
+
+static void add(struct rects *r, struct rect x)
+{
+    if (x.bytes > 0) {
+        r->x[r->n++] = x;
+    }
+}
+
+/* Order of placement: inputs and outputs first and the same in all plans. */
+static uint64_t rank_of(const struct work *w, const struct recipe *how,
+                        uint32_t buf, const struct rect *x)
+{
+    const struct buffer *const b = &w->l->buf[buf];
+    if (b->is_input || b->is_output) {
+        return RANK_IO;
+    }
+    switch (how->order) {
+    case PLACE_LONG_FIRST:
+        return 1 + UINT32_MAX - (b->last - b->first);
+    case PLACE_BIG_FIRST:
+        return UINT64_MAX / 2 - x->bytes;
+    case PLACE_EARLY_FIRST:
+        return 1 + (uint64_t)x->first;
+    }
+    return 1;
+}
+
+static void add_buffers(const struct work *w, const struct recipe *how,
+                        struct draft *d, const uint32_t *seg_of,
+                        struct rects *r)
+{
+    for (uint32_t i = 0; i < w->l->n_buf; i++) {
+        const struct buffer *const b = &w->l->buf[i];
+        const uint32_t last =
+            b->last < w->l->n_layer ? b->last : w->l->n_layer - 1;
+        struct rect x = {
+            .first = (int64_t)d->seg[seg_of[b->first]].box0 + 1,
+            .last = (int64_t)d->seg[seg_of[last]].box_end,
+            .bytes = size_div_up(d->p.buf[i].ring * b->row_bytes, 64) * 64,
+            .align = 64,
+            .to = &d->p.buf[i].addr,
+        };
+        x.first = b->is_input ? 0 : x.first;
+        x.last = b->is_output ? r->period : x.last;
+        if (b->is_input && b->is_output) {
+            x.last = r->period - 1;
+        }
+        x.rank = rank_of(w, how, i, &x);
+        add(r, x);
+    }
+}
+
+static void add_work_rooms(const struct work *w, struct draft *d,
+                           struct rects *r)
+{
+    for (uint32_t i = 0; i < d->part->n; i++) {
+        struct span_of_boxes *const s = &d->seg[i];
+        const struct rect x = {
+            .first = (int64_t)s->box0 + 1,
+            .last = (int64_t)s->box_end,
+            .bytes = s->scratch,
+            .align = 64,
+            .rank = UINT64_MAX - 1,
+            .to = &s->scratch_addr,
+        };
+        add(r, x);
+        struct rect region = x;
+        region.bytes = s->region;
+        region.align = w->align;
+        region.rank = UINT64_MAX;
+        region.to = &s->region_addr;
+        add(r, region);
+    }
+}
+
+/* Ties go by size, then by the order in which they were added. */
+static int by_rank(const void *a, const void *b)
+{
+    const struct rect *const x = a;
+    const struct rect *const y = b;
+    if (x->rank != y->rank) {
+        return x->rank < y->rank ? -1 : 1;
+    }
+    if (x->bytes != y->bytes && x->rank != RANK_IO) {
+        return x->bytes > y->bytes ? -1 : 1;
+    }
+    return x->to < y->to ? -1 : x->to > y->to;
+}
+
+bool draft_place(const struct work *w, const struct recipe *how,
+                 struct draft *d, struct rects *r)
+{
+    struct arena *const a = w->cx->scratch;
+    const uint64_t n = (uint64_t)w->l->n_buf + 2u * (uint64_t)d->part->n;
+    uint32_t *const seg_of = arena_new(a, uint32_t, w->l->n_layer);
+    const struct rect **const list = arena_new(a, const struct rect *, n);
+    r->period = (int64_t)d->p.n_step + 1;
+    r->n = 0;
+    r->x = arena_new(a, struct rect, n + d->p.n_load);
+    if (!seg_of || !list || !r->x) {
+        return false;
+    }
+    for (uint32_t i = 0; i < d->part->n; i++) {
+        for (uint32_t y = d->part->x[i].seg.lo; y < d->part->x[i].seg.hi; y++) {
+            seg_of[y] = i;
+        }
+    }
+    add_buffers(w, how, d, seg_of, r);
+    add_work_rooms(w, d, r);
+    qsort(r->x, r->n, sizeof *r->x, by_rank);
+    const uint64_t floor =
+        size_div_up(d->p.state_bytes + d->p.resident_bytes, w->align) *
+        w->align;
+    d->fits = true;
+    d->p.peak = floor;
+    const uint32_t n_all = r->n;
+    for (r->n = 0; r->n < n_all; r->n++) {
+        struct rect *const x = &r->x[r->n];
+        const uint32_t n_list = rects_meeting(r, x->first, x->last, list);
+        x->addr = rects_hole(r, list, n_list, x, floor);
+        *x->to = x->addr;
+        d->p.peak = size_max(d->p.peak, x->addr + x->bytes);
+    }
+    for (uint32_t y = 0; y < w->l->n_layer; y++) {
+        d->p.scratch[y] = w->k->cand[y].scratch_bytes > 0
+                              ? d->seg[seg_of[y]].scratch_addr
+                              : 0;
+    }
+    d->fits = d->p.peak <= how->limit;
+    return true;
+}

@@ -1,0 +1,181 @@
+#include "planner/plan_work.h"
+
+#include "base/size.h"
+
+static uint64_t grid_of(const struct work *w, uint32_t y)
+{
+    return size_max(w->k->cand[y].row_grid, 1);
+}
+
+static int64_t round_up(int64_t v, uint64_t grid)
+{
+    const int64_t g = (int64_t)grid;
+    const int64_t q = v / g * g;
+    return q < v ? q + g : q; /* also right for negative v */
+}
+
+static bool can_cut(const struct work *w, uint32_t y)
+{
+    return w->k->cand[y].rows_cut && w->l->layer[y].rows > grid_of(w, y);
+}
+
+uint64_t cascade_end(const struct work *w, const struct cascade *c, uint32_t y,
+                     int64_t iter)
+{
+    if (iter < 0) {
+        return 0;
+    }
+    const int64_t end = c->a[y] * iter + c->b[y];
+    return end < 0 ? 0 : size_min((uint64_t)end, w->l->layer[y].rows);
+}
+
+bool cascade_start(const struct work *w, uint32_t hi, uint32_t stripe,
+                   struct cascade *c)
+{
+    const uint32_t y = hi - 1;
+    const uint64_t rows = w->l->layer[y].rows;
+    if (!can_cut(w, y) || stripe == 0 || stripe >= rows ||
+        stripe % grid_of(w, y) != 0) {
+        return false;
+    }
+    c->lo = y;
+    c->hi = hi;
+    c->n_iter = (uint32_t)size_div_up(rows, stripe);
+    c->a[y] = stripe;
+    c->b[y] = stripe;
+    return true;
+}
+
+/* Rows of writer y that reader x needs to be done before its box of iteration
+ * `iter`; 0 when the box needs none. */
+static int64_t need_of(const struct work *w, const struct cascade *c,
+                       uint32_t y, const struct buf_read *x, int64_t iter)
+{
+    const uint64_t r0 = cascade_end(w, c, x->layer, iter - 1);
+    const uint64_t r1 = cascade_end(w, c, x->layer, iter);
+    uint64_t a = 0;
+    uint64_t b = 0;
+    if (r1 > r0) {
+        row_map_need(&x->o->map, r0, r1, &a, &b);
+    }
+    if (a >= b) {
+        return 0;
+    }
+    const struct layer *const layer = &w->l->layer[y];
+    const int64_t end = (int64_t)(b + x->o->row0) - (int64_t)layer->out.row0;
+    return end < 0 ? 0 : (int64_t)size_min((uint64_t)end, layer->rows);
+}
+
+/* Rows of y per iteration, from its first reader in the cascade; 0 when that
+ * is no whole number. Without reader it spreads over the iterations. */
+static int64_t rate_of(const struct work *w, const struct cascade *c,
+                       uint32_t y)
+{
+    const uint32_t buf = w->l->layer[y].out.buf;
+    for (uint32_t i = w->reader_at[buf]; i < w->reader_at[buf + 1]; i++) {
+        const struct buf_read *const x = &w->reader[i];
+        if (x->layer > y && x->layer < c->hi) {
+            const int64_t n = c->a[x->layer] * x->o->map.num;
+            return n % x->o->map.den == 0 ? n / x->o->map.den : 0;
+        }
+    }
+    const uint64_t even = size_div_up(w->l->layer[y].rows, c->n_iter);
+    return round_up((int64_t)even, grid_of(w, y));
+}
+
+bool cascade_extend(const struct work *w, struct cascade *c)
+{
+    if (c->lo == 0 || !can_cut(w, c->lo - 1)) {
+        return false;
+    }
+    const uint32_t y = c->lo - 1;
+    const struct layer *const layer = &w->l->layer[y];
+    const uint32_t buf = layer->out.buf;
+    const uint32_t end = w->reader_at[buf + 1];
+    for (uint32_t i = w->reader_at[buf]; i < end; i++) {
+        const struct buf_read *const x = &w->reader[i];
+        if (x->layer > y && x->layer < c->hi &&
+            (!layer->out.by_row || !x->o->by_row || x->o->map.all)) {
+            return false;
+        }
+    }
+    const int64_t a = rate_of(w, c, y);
+    if (a <= 0 || a % (int64_t)grid_of(w, y) != 0) {
+        return false;
+    }
+    /* All rows are done in the last iteration, those that a reader needs in
+     * its own. */
+    int64_t b = (int64_t)layer->rows - a * ((int64_t)c->n_iter - 1);
+    for (uint32_t i = w->reader_at[buf]; i < end; i++) {
+        const struct buf_read *const x = &w->reader[i];
+        if (x->layer <= y || x->layer >= c->hi) {
+            continue;
+        }
+        for (int64_t t = 0; t < c->n_iter; t++) {
+            const int64_t need = need_of(w, c, y, x, t);
+            if (need > 0 && need - a * t > b) {
+                b = need - a * t;
+            }
+        }
+    }
+    c->a[y] = a;
+    c->b[y] = round_up(b, grid_of(w, y));
+    c->lo = y;
+    return true;
+}
+
+/* One past the highest row of a buffer written by the end of an iteration. */
+static uint64_t top_of(const struct work *w, const struct cascade *c,
+                       uint32_t ix, int64_t iter)
+{
+    uint64_t top = 0;
+    for (uint32_t i = w->writer_at[ix]; i < w->writer_at[ix + 1]; i++) {
+        const uint32_t y = w->writer[i];
+        const uint64_t end = cascade_end(w, c, y, iter);
+        if (end > 0) {
+            top = size_max(top, w->l->layer[y].out.row0 + end);
+        }
+    }
+    return top;
+}
+
+static uint64_t back(uint64_t top, uint64_t row)
+{
+    return top > row ? top - row : 0;
+}
+
+uint64_t cascade_ring(const struct work *w, const struct cascade *c,
+                      uint32_t ix)
+{
+    uint64_t ring = 1;
+    for (int64_t t = 0; t < c->n_iter; t++) {
+        const uint64_t top = top_of(w, c, ix, t);
+        for (uint32_t i = w->writer_at[ix]; i < w->writer_at[ix + 1]; i++) {
+            const uint32_t y = w->writer[i];
+            const uint64_t r0 = cascade_end(w, c, y, t - 1);
+            if (cascade_end(w, c, y, t) > r0) {
+                ring = size_max(ring, back(top, w->l->layer[y].out.row0 + r0));
+            }
+        }
+        for (uint32_t i = w->reader_at[ix]; i < w->reader_at[ix + 1]; i++) {
+            const struct buf_read *const x = &w->reader[i];
+            const uint64_t r0 = cascade_end(w, c, x->layer, t - 1);
+            const uint64_t r1 = cascade_end(w, c, x->layer, t);
+            uint64_t a = 0;
+            uint64_t b = 0;
+            if (r1 > r0) {
+                row_map_need(&x->o->map, r0, r1, &a, &b);
+            }
+            if (a < b) {
+                ring = size_max(ring, back(top, a + x->o->row0));
+            }
+        }
+    }
+    return size_min(ring, w->l->buf[ix].rows);
+}
+
+uint64_t plan_row_end(const struct plan_box *b, uint64_t rows, int64_t iter)
+{
+    const int64_t end = b->row_a * iter + b->row_b;
+    return iter < 0 || end < 0 ? 0 : size_min((uint64_t)end, rows);
+}

@@ -1,0 +1,95 @@
+#include "planner/plan_work.h"
+
+#include "base/arena.h"
+#include "base/size.h"
+
+static bool is_resident(const struct chunk *k, uint64_t resident_bytes)
+{
+    return k->raw_bytes <= resident_bytes &&
+           k->res_off <= resident_bytes - k->raw_bytes;
+}
+
+/* Whether chunk i can follow chunk i - 1 in one slice. */
+static bool joins(const struct work *w, const struct slices *s, uint32_t i,
+                  uint64_t slice_bytes, uint64_t bytes)
+{
+    const struct chunk *const a = &w->c->chunk[i - 1];
+    const struct chunk *const b = &w->c->chunk[i];
+    const bool resident = is_resident(b, s->resident_bytes);
+    if (a->layer != b->layer || a->kblock != b->kblock ||
+        is_resident(a, s->resident_bytes) != resident) {
+        return false;
+    }
+    if (resident) {
+        return b->res_off == a->res_off + a->raw_bytes;
+    }
+    return !w->k->cand[b->layer].panels_cut ||
+           bytes + b->raw_bytes <= slice_bytes;
+}
+
+static struct slice make_slice(const struct work *w, const struct slices *s,
+                               uint32_t chunk0, uint32_t end)
+{
+    const struct chunk *const a = &w->c->chunk[chunk0];
+    struct slice x = {
+        .layer = a->layer,
+        .kblock = a->kblock,
+        .chunk0 = chunk0,
+        .n_chunk = end - chunk0,
+        .p0 = a->panel,
+        .resident = is_resident(a, s->resident_bytes),
+        .shift = a->blob_off % w->align,
+    };
+    uint64_t decoded = 0;
+    for (uint32_t i = chunk0; i < end; i++) {
+        const struct chunk *const k = &w->c->chunk[i];
+        x.p1 = k->panel + k->n_panel;
+        x.bytes += k->raw_bytes;
+        x.stored += k->stored_bytes;
+        decoded += k->codec == CODEC_ZSTD ? k->raw_bytes : 0;
+    }
+    x.room = size_div_up(x.shift + x.bytes, w->align) * w->align;
+    x.load_ns = device_load_ns(w->d, x.stored, decoded);
+    return x;
+}
+
+bool slices_make(const struct work *w, uint64_t resident_bytes,
+                 uint64_t slice_bytes, struct slices *s)
+{
+    const uint32_t n_layer = w->l->n_layer;
+    struct arena *const a = w->cx->scratch;
+    *s = (struct slices){.resident_bytes = resident_bytes};
+    s->x = arena_new(a, struct slice, w->c->n_chunk);
+    s->at = arena_new(a, uint32_t, (uint64_t)n_layer + 1);
+    s->held = arena_new(a, uint64_t, (uint64_t)n_layer + 1);
+    s->held_ns = arena_new(a, uint64_t, (uint64_t)n_layer + 1);
+    s->slot = arena_new(a, uint64_t, n_layer);
+    if (!s->x || !s->at || !s->held || !s->held_ns || !s->slot) {
+        return false;
+    }
+    for (uint32_t y = 0; y < n_layer; y++) {
+        const struct lattice *const t = &w->c->lattice[y];
+        const uint32_t end = t->chunk0 + t->n_chunk;
+        s->held[y + 1] = s->held[y];
+        s->held_ns[y + 1] = s->held_ns[y];
+        s->at[y] = s->n;
+        for (uint32_t i = t->chunk0; i < end && !w->is_mapped;) {
+            uint64_t bytes = w->c->chunk[i].raw_bytes;
+            uint32_t j = i + 1;
+            while (j < end && joins(w, s, j, slice_bytes, bytes)) {
+                bytes += w->c->chunk[j++].raw_bytes;
+            }
+            const struct slice x = make_slice(w, s, i, j);
+            s->x[s->n++] = x;
+            if (!x.resident) {
+                s->held[y + 1] += x.room;
+                s->held_ns[y + 1] += x.load_ns;
+                s->slot[y] = size_max(s->slot[y], x.room);
+                s->stored += x.stored;
+            }
+            i = j;
+        }
+    }
+    s->at[n_layer] = s->n;
+    return true;
+}

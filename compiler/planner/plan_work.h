@@ -1,0 +1,234 @@
+/* plan_work.h - what the parts of the planner share: the model seen as sizes
+ * and dependencies, its possible segments, and the draft of a plan.
+ *
+ * A segment is a run of consecutive layers: one on its own (solo: all rows, a
+ * box per slice) or a cascade (a loop over stripes of rows, buffers inside
+ * rolling). A plan is a partition into segments, a prefix of residents, slice
+ * sizes and addresses. */
+#ifndef FLEXC_PLANNER_PLAN_WORK_H
+#define FLEXC_PLANNER_PLAN_WORK_H
+
+#include "ir/options.h"
+#include "ir/plan.h"
+
+/* A layer that reads a buffer through one of its operands. */
+struct buf_read {
+    uint32_t layer;
+    const struct operand *o;
+};
+
+/* A segment that a plan may have. */
+struct segment {
+    uint32_t lo; /* layers [lo, hi) */
+    uint32_t hi;
+    uint32_t stripe; /* rows of the last layer per iteration; 0: solo */
+    uint32_t n_iter;
+    uint64_t bytes;      /* live buffers, rings, scratch; without weights */
+    uint64_t cost_ns;    /* over solo boxes */
+    uint64_t longest_ns; /* its longest box, uncut */
+};
+
+/* A load: a run of chunks of one layer and K block. */
+struct slice {
+    uint32_t layer;
+    uint32_t kblock;
+    uint32_t chunk0;
+    uint32_t n_chunk;
+    uint32_t p0;
+    uint32_t p1;
+    bool resident;
+    uint64_t bytes; /* decoded */
+    uint64_t room;  /* with padded ends, a multiple of the alignment */
+    uint64_t shift; /* of its address from such a multiple */
+    uint64_t stored;
+    uint64_t load_ns;
+};
+
+/* The model, seen by the planner; fixed for all budgets. */
+struct work {
+    const struct layers *l;
+    const struct chunks *c;
+    const struct cands *k;
+    const struct device *d;
+    const struct options *opt;
+    struct cx *cx;
+    bool is_mapped;
+    uint64_t align;   /* of slices in memory: 64 unless every chunk is raw */
+    uint64_t *full;   /* per buffer: bytes held in full, x 64 */
+    uint32_t *writer; /* layers that write a buffer, ascending */
+    uint32_t *writer_at;
+    struct buf_read *reader; /* ascending */
+    uint32_t *reader_at;
+    uint64_t io_bytes;   /* inputs and outputs: live while idle */
+    struct segment *seg; /* all that are possible, by hi */
+    uint32_t n_seg;
+    uint32_t *seg_at; /* per hi, and the end */
+    uint64_t *cut;    /* resident prefixes that plans may use, ascending */
+    uint32_t n_cut;
+    uint64_t all_ns; /* compute of all layers, uncut */
+    uint64_t stored; /* bytes of all chunks */
+};
+NODISCARD bool work_make(struct work *w);
+
+/* ---- rows of a cascade (plan_rows.c) ---- */
+
+/* Rows of a cascade: after iteration t, layer y has done
+ * clamp(a[y] * t + b[y], 0, rows). */
+struct cascade {
+    uint32_t lo; /* layers added so far: [lo, hi) */
+    uint32_t hi;
+    uint32_t n_iter;
+    int64_t *a; /* per layer of the model */
+    int64_t *b;
+};
+/* Starts with layer hi - 1 alone, `stripe` rows at a time; false when it cannot
+ * be cut so. a and b have room for every layer. */
+bool cascade_start(const struct work *w, uint32_t hi, uint32_t stripe,
+                   struct cascade *c);
+/* Adds the layer before; false when it cannot join. */
+bool cascade_extend(const struct work *w, struct cascade *c);
+uint64_t cascade_end(const struct work *w, const struct cascade *c, uint32_t y,
+                     int64_t iter);
+/* Rows that buffer ix must hold when all its writers and readers are in the
+ * cascade. */
+uint64_t cascade_ring(const struct work *w, const struct cascade *c,
+                      uint32_t ix);
+
+/* ---- weights under a choice of residents (plan_slice.c) ---- */
+
+struct slices {
+    uint64_t resident_bytes;
+    struct slice *x; /* by layer, K block, panel */
+    uint32_t n;
+    uint32_t *at;      /* per layer, and the end */
+    uint64_t *held;    /* per layer, and the end: room of all streamed slices of
+                          the layers before */
+    uint64_t *held_ns; /* the same, their loads */
+    uint64_t *slot;    /* per layer: largest streamed slice, room */
+    uint64_t stored;   /* bytes of all streamed slices */
+};
+/* Slices of up to slice_bytes (at least one chunk); what must be in one piece
+ * is. */
+NODISCARD bool slices_make(const struct work *w, uint64_t resident_bytes,
+                           uint64_t slice_bytes, struct slices *s);
+
+/* ---- partitions (plan_choose.c) ---- */
+
+struct choice {
+    struct segment seg;
+    bool restream; /* its weights are loaded again for each stripe */
+};
+struct partition {
+    struct choice *x;
+    uint32_t n;
+    uint64_t need;    /* bytes of its neediest segment, with weights */
+    uint32_t need_ix; /* that segment */
+};
+/* The least `need` that a partition can have. */
+uint64_t partition_least(const struct work *w, const struct slices *s);
+/* The cheapest partition with need <= cap; n = 0 when there is none. */
+NODISCARD bool partition_make(const struct work *w, const struct slices *s,
+                              uint64_t cap, struct partition *p);
+
+/* ---- drafts (plan_draft.c) ---- */
+
+/* A segment as emitted: executed boxes [box0, box_end). */
+struct span_of_boxes {
+    uint64_t box0;
+    uint64_t box_end;
+    uint64_t region; /* room for restreamed slices; 0: none */
+    uint64_t region_addr;
+    uint64_t scratch;
+    uint64_t scratch_addr;
+    uint32_t load0; /* instructions of its loads: [load0, load_end) */
+    uint32_t load_end;
+};
+
+/* What the planner knows of a load instruction besides. */
+struct load_use {
+    const struct slice *slice; /* NULL for LOOP, END */
+    uint32_t seg;
+    uint64_t first; /* box that waits for it first */
+    uint64_t last;  /* last box that may use it */
+    uint64_t off;   /* restreamed: in its region */
+};
+
+struct draft {
+    struct plan p; /* arrays in scratch */
+    const struct slices *s;
+    const struct partition *part;
+    struct span_of_boxes *seg; /* per choice of the partition */
+    struct load_use *use;      /* per load instruction */
+    uint32_t cap_box;
+    uint32_t cap_load;
+    uint32_t cap_use;
+    uint32_t cap_boundary;
+    bool fits; /* every address found, below the limit */
+};
+
+enum place_order { PLACE_LONG_FIRST, PLACE_BIG_FIRST, PLACE_EARLY_FIRST };
+enum { PLACE_ORDERS = 3 };
+
+struct recipe {
+    uint64_t limit;  /* bytes of arena */
+    uint64_t region; /* room for restreamed slices that a loop may take */
+    enum place_order order;
+    bool late; /* loads start as late as can be, for the least peak */
+};
+
+/* Instructions, rings, boundaries; no ids, addresses or waits of loads. */
+NODISCARD bool draft_emit(const struct work *w, const struct recipe *how,
+                          struct draft *d);
+
+/* ---- rectangles: bytes x time (plan_place.c) ---- */
+
+/* Time in slots: 0 is the idle point before a run, i + 1 its box i, and all
+ * modulo boxes + 1. first may be negative (in the run before), last may be the
+ * idle point after the run. */
+struct rect {
+    int64_t first;
+    int64_t last;
+    uint64_t addr;
+    uint64_t bytes;
+    uint64_t align;
+    uint64_t rank; /* caller's order */
+    uint64_t *to;  /* where the address is wanted; NULL: nowhere */
+};
+struct rects {
+    struct rect *x;
+    uint32_t n;
+    int64_t period;
+};
+/* Slot of the first moment at which a load with this wait may write. */
+int64_t slot_of_wait(int64_t wait);
+/* Collects into `list` those that meet slots [first, last], by address. */
+uint32_t rects_meeting(const struct rects *r, int64_t first, int64_t last,
+                       const struct rect **list);
+/* The lowest address >= floor, of this alignment, that n rectangles leave free
+ * from slot `first` to `last`; of those listed, all that meet the slots count.
+ */
+uint64_t rects_hole(const struct rects *r, const struct rect *const *list,
+                    uint32_t n, const struct rect *x, uint64_t floor);
+
+/* Addresses of all but slices, into d and r (which has room for the loads,
+ * too). */
+NODISCARD bool draft_place(const struct work *w, const struct recipe *how,
+                           struct draft *d, struct rects *r);
+/* Then addresses and waits of loads, ids and peak; d->fits tells whether all
+ * of it lies below the limit. (plan_load.c) */
+NODISCARD bool draft_load(const struct work *w, const struct recipe *how,
+                          struct draft *d, struct rects *r);
+
+/* ---- time (plan_time.c) ---- */
+
+/* Predicted nanoseconds of one run among many. */
+NODISCARD bool plan_time(const struct work *w, const struct plan *p,
+                         uint64_t *ns);
+/* No plan within this budget can be faster. */
+uint64_t plan_bound(const struct work *w, uint64_t budget);
+/* Rows done after iteration `iter` of a box in a loop; 0 before the first. */
+uint64_t plan_row_end(const struct plan_box *b, uint64_t rows, int64_t iter);
+/* Sets streamed_bytes, read_bytes, longest_step_ns. */
+NODISCARD bool plan_count(const struct work *w, struct plan *p);
+
+#endif
