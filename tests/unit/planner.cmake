@@ -1,0 +1,1 @@
+flexc_unit_test(device_read LIBS flexc_frontend_device)
