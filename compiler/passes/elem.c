@@ -97,11 +97,9 @@ static uint32_t signed_bits(enum dtype t)
     return is_signed ? dtype_bytes(t) * 8 : 0;
 }
 
-int64_t elem_i64(enum dtype t, const uint8_t *data, uint64_t i)
+/* An element of an integer type, or bool. */
+static int64_t int_get(enum dtype t, const uint8_t *data, uint64_t i)
 {
-    if (dtype_is_float(t)) {
-        return i64_of_f64(elem_f64(t, data, i));
-    }
     const uint64_t bits = bits_get(t, data, i);
     const uint32_t n = signed_bits(t);
     if (n > 0 && bits >> (n - 1)) {
@@ -135,7 +133,7 @@ double elem_f64(enum dtype t, const uint8_t *data, uint64_t i)
     case DTYPE_I64:
     case DTYPE_U32:
     case DTYPE_BOOL:
-        return (double)elem_i64(t, data, i);
+        return (double)int_get(t, data, i);
     case DTYPE_NONE:
     case DTYPE_STRING:
     case DTYPE_C64:
@@ -143,6 +141,12 @@ double elem_f64(enum dtype t, const uint8_t *data, uint64_t i)
         return 0;
     }
     return 0;
+}
+
+int64_t elem_i64(enum dtype t, const uint8_t *data, uint64_t i)
+{
+    return dtype_is_float(t) ? i64_of_f64(elem_f64(t, data, i))
+                             : int_get(t, data, i);
 }
 
 void elem_put_f64(enum dtype t, uint8_t *data, uint64_t i, double value)
@@ -172,7 +176,7 @@ void elem_put_f64(enum dtype t, uint8_t *data, uint64_t i, double value)
                      value >= 0x1p64 ? UINT64_MAX : (uint64_t)value);
             return;
         }
-        elem_put_i64(t, data, i, i64_of_f64(value));
+        bits_put(t, data, i, (uint64_t)i64_of_f64(value));
         return;
     case DTYPE_U8:
     case DTYPE_I8:
@@ -181,7 +185,7 @@ void elem_put_f64(enum dtype t, uint8_t *data, uint64_t i, double value)
     case DTYPE_I32:
     case DTYPE_I64:
     case DTYPE_U32:
-        elem_put_i64(t, data, i, i64_of_f64(value));
+        bits_put(t, data, i, (uint64_t)i64_of_f64(value));
         return;
     case DTYPE_NONE:
     case DTYPE_STRING:

@@ -503,9 +503,9 @@ enum fold_end fold_reduce(struct fold *f, const struct node *n)
                                    elem_f64(in->dtype, in->data.data, i));
         walk_next(&w);
     }
+    const uint64_t n_each = n_out > 0 ? n_in / n_out : 1;
     for (uint64_t i = 0; i < n_out; i++) {
-        const double x = n->op == OP_REDUCE_MEAN
-                             ? acc[i] / (double)(n_in / n_out)
+        const double x = n->op == OP_REDUCE_MEAN ? acc[i] / (double)n_each
                          : n->op == OP_REDUCE_L2 ? sqrt(acc[i])
                                                  : acc[i];
         elem_put_f64(in->dtype, dst, i, x);

@@ -1,5 +1,6 @@
 #include "passes/params.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -172,7 +173,9 @@ bool axes_params(const struct graph *g, struct cx *cx, const struct node *n,
                  bool is_axis[TENSOR_MAX_RANK])
 {
     memset(is_axis, 0, TENSOR_MAX_RANK * sizeof is_axis[0]);
-    const struct shape *const in = &node_in(g, n, 0)->shape;
+    const struct value *const data = node_in(g, n, 0);
+    assert(data); /* the least number of inputs is 1 */
+    const struct shape *const in = &data->shape;
     int64_t axes[TENSOR_MAX_RANK];
     uint32_t n_axes;
     bool is_given;
@@ -377,7 +380,7 @@ bool pad_params(const struct graph *g, struct cx *cx, const struct node *n,
 {
     const uint32_t rank = node_in(g, n, 0)->shape.rank;
     *p = (struct pad_params){0};
-    int64_t pads[2 * TENSOR_MAX_RANK];
+    int64_t pads[2 * TENSOR_MAX_RANK] = {0};
     int64_t axes[TENSOR_MAX_RANK];
     uint32_t n_pads;
     uint32_t n_axes = 0;

@@ -197,9 +197,9 @@ bool window_params(const struct graph *g, struct cx *cx, const struct node *n,
         return node_error(cx, n, E_OP_ATTR,
                           "attribute 'kernel_shape' is missing");
     }
-    int64_t kernel[TENSOR_MAX_RANK];
-    int64_t pads[2 * TENSOR_MAX_RANK];
-    int64_t out_pad[TENSOR_MAX_RANK];
+    int64_t kernel[TENSOR_MAX_RANK] = {0};
+    int64_t pads[2 * TENSOR_MAX_RANK] = {0};
+    int64_t out_pad[TENSOR_MAX_RANK] = {0};
     int64_t out_shape[TENSOR_MAX_RANK];
     enum auto_pad pad = AUTO_NOTSET;
     if (!window_ints(cx, n, "kernel_shape", w->n_dim, 1, 0, kernel) ||

@@ -6,7 +6,7 @@
 
 static fold_fn *const folds[OP_COUNT] = {
 #define OP(ID, NAME, MIN_IN, MAX_IN, MAX_OUT, ATTRS, SHAPE, FOLD)              \
-    [OP_##ID] = FOLD,
+    [OP_##ID] = (FOLD),
 #include "ir/op.def"
 #undef OP
 };

@@ -10,7 +10,7 @@
 
 static shape_fn *const rules[OP_COUNT] = {
 #define OP(ID, NAME, MIN_IN, MAX_IN, MAX_OUT, ATTRS, SHAPE, FOLD)              \
-    [OP_##ID] = SHAPE,
+    [OP_##ID] = (SHAPE),
 #include "ir/op.def"
 #undef OP
 };

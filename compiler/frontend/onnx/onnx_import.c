@@ -301,10 +301,11 @@ static bool read_node(struct import *im, const Onnx__NodeProto *from)
         return false;
     }
     for (uint32_t i = 0; i < n_out; i++) {
-        if (!from->output[i][0]) {
+        const char *const result = from->output[i];
+        if (!result || !result[0]) {
             continue;
         }
-        const uint32_t out = add_value(im, from->output[i], "a result", at);
+        const uint32_t out = add_value(im, result, "a result", at);
         if (out == VALUE_NONE) {
             return false;
         }

@@ -66,7 +66,7 @@ static bool read_field(const struct scan *s, struct reader *r, unsigned depth,
                        struct field *f)
 {
     const uint64_t begin = r->at;
-    uint64_t key;
+    uint64_t key = 0;
     if (!read_varint(s, r, &key)) {
         return false;
     }
@@ -124,7 +124,7 @@ static bool has_plain_floats(const struct scan *s, struct span in,
     bool is_f32 = false;
     bool has_raw = false;
     while (reader_left(&r) > 0) {
-        struct field f;
+        struct field f = {0};
         if (!read_field(s, &r, depth, &f)) {
             return false;
         }
@@ -156,6 +156,7 @@ static bool put_token(struct scan *s, struct span data)
     return buf_ok(&out->bytes);
 }
 
+/* Recursion ends at ONNX_MAX_DEPTH. NOLINTBEGIN(misc-no-recursion) */
 static bool copy_message(struct scan *s, struct span in, unsigned depth,
                          const ProtobufCMessageDescriptor *type);
 
@@ -205,7 +206,7 @@ static bool copy_message(struct scan *s, struct span in, unsigned depth,
     }
     struct reader r = reader_of(in);
     while (reader_left(&r) > 0) {
-        struct field f;
+        struct field f = {0};
         if (!read_field(s, &r, depth, &f)) {
             return false;
         }
@@ -232,6 +233,7 @@ static bool copy_message(struct scan *s, struct span in, unsigned depth,
     }
     return buf_ok(&s->out->bytes);
 }
+/* NOLINTEND(misc-no-recursion) */
 
 bool onnx_scan(struct span in, const ProtobufCMessageDescriptor *type,
                struct cx *cx, struct onnx_scan *out)
