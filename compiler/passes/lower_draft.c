@@ -119,30 +119,6 @@ bool lower_plain_copy(struct lower *lw, uint32_t node_ix, const char *name,
     return true;
 }
 
-bool lower_get(struct lower *lw, uint32_t node_ix, uint32_t value,
-               struct view *out)
-{
-    const struct value *const v = &lw->g->value[value];
-    struct slot *const slot = &lw->slot[value];
-    uint64_t dim[TENSOR_MAX_RANK];
-    dims_of(&v->shape, dim);
-    if (v->is_const) {
-        view_plain(out, BUF_WEIGHTS, v->dtype, v->shape.rank, dim);
-        out->data = v->data;
-        return true;
-    }
-    if (slot->state == SLOT_PENDING) {
-        struct view copy = slot->view;
-        if (!lower_plain_copy(lw, node_ix, v->name, &copy)) {
-            return false;
-        }
-        lw->buf[copy.buf].row = default_row(v->shape.rank, dim, NULL);
-        lower_set(lw, value, &copy);
-    }
-    *out = slot->view;
-    return true;
-}
-
 /* The elements of a row of a fresh buffer: those dimensions, from the last in
  * memory order, that lie inside one row of `like`. */
 static uint64_t row_like(const struct lower *lw, uint32_t rank,
@@ -197,6 +173,77 @@ bool lower_fresh(struct lower *lw, const char *name, enum dtype t,
     made.buf = lower_new_buf(lw, name, t, n, row);
     *out = made;
     return made.buf != UINT32_MAX;
+}
+
+/* Dimensions `dim` as runs of those of v: each with the least stride of its
+ * run, so that a copy can keep v's order in memory. False when they are not
+ * runs. */
+static bool regroup(const struct view *v, uint32_t rank, const uint64_t *dim,
+                    struct view *out)
+{
+    uint32_t from = 0;
+    *out = *v;
+    out->rank = rank;
+    for (uint32_t k = 0; k < rank; k++) {
+        uint64_t count = 1;
+        int64_t least = 0;
+        while (count < dim[k] && from < v->rank) {
+            const int64_t step = v->stride[from];
+            least = step != 0 && (least == 0 || step < least) ? step : least;
+            count *= v->dim[from++];
+        }
+        if (count != dim[k]) {
+            return false;
+        }
+        out->dim[k] = dim[k];
+        out->stride[k] = least;
+    }
+    return true;
+}
+
+/* A copy of the pending value: in the source's order of memory if the value's
+ * dimensions are runs of its own, as in a channel shuffle, else row-major. */
+static bool settle(struct lower *lw, uint32_t node_ix, uint32_t value)
+{
+    const struct value *const v = &lw->g->value[value];
+    struct view src = lw->slot[value].view;
+    uint64_t dim[TENSOR_MAX_RANK];
+    struct view like;
+    struct view out;
+    dims_of(&v->shape, dim);
+    if (!regroup(&src, v->shape.rank, dim, &like)) {
+        view_plain(&like, BUF_WEIGHTS, v->dtype, v->shape.rank, dim);
+    }
+    if (!lower_fresh(lw, v->name, v->dtype, v->shape.rank, dim, &like, &out)) {
+        return false;
+    }
+    struct view part;
+    if (!view_reshape(&out, src.rank, src.dim, &part) ||
+        !lower_copy(lw, node_ix, &src, &part)) {
+        return false;
+    }
+    lw->slot[value].state = SLOT_VIEW;
+    lw->slot[value].view = out;
+    return true;
+}
+
+bool lower_get(struct lower *lw, uint32_t node_ix, uint32_t value,
+               struct view *out)
+{
+    const struct value *const v = &lw->g->value[value];
+    struct slot *const slot = &lw->slot[value];
+    uint64_t dim[TENSOR_MAX_RANK];
+    dims_of(&v->shape, dim);
+    if (v->is_const) {
+        view_plain(out, BUF_WEIGHTS, v->dtype, v->shape.rank, dim);
+        out->data = v->data;
+        return true;
+    }
+    if (slot->state == SLOT_PENDING && !settle(lw, node_ix, value)) {
+        return false;
+    }
+    *out = slot->view;
+    return true;
 }
 
 bool lower_fresh_image(struct lower *lw, const char *name,
