@@ -18,7 +18,7 @@ enum { ONNX_OPSET_MIN = 7, ONNX_OPSET_MAX = 22 };
  * files of external data beside it, where they can; graph_unmap ends that.
  * Nodes are in file order. cx->opt, when not NULL, has the shapes (--shape) and
  * values (--const) of inputs; a dynamic input without keeps DIM_UNKNOWN.
- * Names the file as the diag's input.
+ * Names the file as the diag's input, by a string in the keep arena.
  *
  * E_NO_FILE, E_IO, E_MEMORY
  * E_ONNX_TRUNCATED, E_ONNX_PARSE, E_ONNX_DEPTH   at a byte
