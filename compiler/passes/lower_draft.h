@@ -173,7 +173,7 @@ bool ewise_is_op(enum op_id op);
  * a value of its own. */
 bool ewise_reads_twice(enum op_id op);
 /* True when the node's expression, with what is inlined, fits a layer. */
-NODISCARD bool ewise_fits(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_ewise_fits(struct lower *lw, uint32_t node_ix);
 
 NODISCARD bool lower_conv(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_deconv(struct lower *lw, uint32_t node_ix);

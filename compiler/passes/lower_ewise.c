@@ -298,7 +298,7 @@ static bool expr_is_held(const struct expr *e)
     return e->n_step <= EXPR_MAX_STEP && e->n_leaf <= LAYER_MAX_IN;
 }
 
-bool ewise_fits(struct lower *lw, uint32_t node_ix)
+bool lower_ewise_fits(struct lower *lw, uint32_t node_ix)
 {
     struct expr e = {.lw = lw, .root = node_ix};
     return put_node(&e, node_ix) && expr_is_held(&e);

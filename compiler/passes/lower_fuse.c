@@ -287,7 +287,7 @@ static void take_in(struct lower *lw, uint32_t root, uint32_t node_ix)
         }
         lw->emit[from] = NODE_NONE;
         lw->inlined[from] = true;
-        if (ewise_fits(lw, root)) {
+        if (lower_ewise_fits(lw, root)) {
             take_in(lw, root, from);
         } else {
             lw->emit[from] = from;
