@@ -333,8 +333,13 @@ static bool same_size(const struct layer *l, const char **why)
            dtype_bytes(l->out.dtype) == dtype_bytes(l->in[0].dtype);
 }
 
+/* Without an input it is a fill: everything is outside of nothing. */
 bool copy_fits(const struct layer *l, const char **why)
 {
+    if (l->n_in == 0) {
+        *why = "this element type";
+        return dtype_bytes(l->out.dtype) > 0 && rank_fits(l, why);
+    }
     return has_inputs(l, 1, why) && same_size(l, why) && rank_fits(l, why);
 }
 
@@ -343,9 +348,11 @@ void copy_args(const struct arg_in *in, uint32_t *word, struct fit *f)
     const struct layer *l = in->l;
     struct flx_copy_arg *a = (struct flx_copy_arg *)(void *)word;
     struct space s = space_of(l);
-    space_add(&s, &l->in[0], l->in[0].stride);
+    if (l->n_in > 0) {
+        space_add(&s, &l->in[0], l->in[0].stride);
+    }
     a->elem_bytes = dtype_bytes(l->out.dtype);
-    a->has_pads = l->p.copy.pads;
+    a->has_pads = l->p.copy.pads || l->n_in == 0;
     if (!l->p.copy.pads) {
         space_merge(&s, 0);
     }
@@ -353,6 +360,11 @@ void copy_args(const struct arg_in *in, uint32_t *word, struct fit *f)
     f->bad = !space_pad(&s) || f->bad;
     PUT_SPACE(a, &s, f);
     PUT_VIEW(a, out, in, &s, 0, f);
+    a->fill_lo = (uint32_t)l->p.copy.fill;
+    a->fill_hi = (uint32_t)(l->p.copy.fill >> 32);
+    if (l->n_in == 0) {
+        return;
+    }
     PUT_VIEW(a, in, in, &s, 1, f);
     /* Dimensions of 1 were inserted after the rows. */
     const uint32_t shift = s.rank - rank;
@@ -364,8 +376,6 @@ void copy_args(const struct arg_in *in, uint32_t *word, struct fit *f)
         a->before[k] =
             is_new || !l->p.copy.pads ? 0 : fit_i(f, l->p.copy.before[from]);
     }
-    a->fill_lo = (uint32_t)l->p.copy.fill;
-    a->fill_hi = (uint32_t)(l->p.copy.fill >> 32);
 }
 
 uint64_t copy_ns(const struct layer *l, const struct device *d)

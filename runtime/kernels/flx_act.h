@@ -77,7 +77,8 @@ FLX_INLINE void flx_run_act(uint32_t act, float a, float b, const float *slope,
     case FLX_ACT_PRELU:
         for (uint32_t i = 0; i < n; i += FLX_LANES) {
             const flx_v s = flx_load(slope + i % FLX_PANEL);
-            flx_store(x + i, flx_expr_apply(FLX_EXPR_PRELU, flx_load(x + i), s));
+            flx_store(x + i,
+                      flx_expr_lanes(FLX_EXPR_PRELU, flx_load(x + i), s));
         }
         return;
     default:

@@ -284,7 +284,7 @@ FLX_SHARED float flx_pow(float x, float y)
 /* ---- runs --------------------------------------------------------------- */
 
 /* One vector of a unary or binary step of an elementwise program. */
-FLX_INLINE flx_v flx_expr_apply(uint32_t op, flx_v a, flx_v b)
+FLX_INLINE flx_v flx_expr_lanes(uint32_t op, flx_v a, flx_v b)
 {
     const flx_v zero = flx_splat(0.0f);
     switch (op) {
@@ -336,13 +336,14 @@ FLX_INLINE void flx_run_step(uint32_t op, float *dst, const float *a,
 {
     uint32_t i = 0;
     for (; i + FLX_LANES <= n; i += FLX_LANES) {
-        flx_store(dst + i, flx_expr_apply(op, flx_load(a + i), flx_load(b + i)));
+        flx_store(dst + i,
+                  flx_expr_lanes(op, flx_load(a + i), flx_load(b + i)));
     }
 #if FLX_LANES > 1
     if (i < n) {
         const flx_v ta = flx_load_n(a + i, n - i, 1.0f);
         const flx_v tb = flx_load_n(b + i, n - i, 1.0f);
-        flx_store_n(dst + i, flx_expr_apply(op, ta, tb), n - i);
+        flx_store_n(dst + i, flx_expr_lanes(op, ta, tb), n - i);
     }
 #endif
 }
