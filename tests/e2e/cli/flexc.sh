@@ -137,7 +137,7 @@ refuses 2 "--threads|0" in/tiny.onnx --threads 0 $compile
 refuses 2 "--numerics|exact|fast|direct" in/tiny.onnx --numerics exact $compile
 refuses 2 "--shape|x=1xtwo" in/tiny.onnx --shape x=1xtwo $compile
 refuses 2 "-o|needs" in/tiny.onnx --budgets max -o
-refuses 1 "--shape|nobody" in/tiny.onnx --shape nobody=1x2 $compile
+refuses 2 "--shape|nobody|input" in/tiny.onnx --shape nobody=1x2 $compile
 refuses 1 "--device|toaster" in/tiny.onnx --device toaster $compile
 
 # budgets
