@@ -174,11 +174,10 @@ static const char *compiler_version(const char *compiler, const char *log,
 {
     struct run_argv v = {.arena = cx->scratch};
     int code = 0;
-    if (!run_argv_words(&v, compiler) || !run_argv_add(&v, "--version") ||
-        !run_child(&v, log, WAY_OUT, cx, &code)) {
-        return NULL;
-    }
-    const char *line = run_first_line(log, cx);
+    const bool ok = run_argv_words(&v, compiler) &&
+                    run_argv_add(&v, "--version") &&
+                    run_child(&v, log, WAY_OUT, cx, &code);
+    const char *line = ok ? run_first_line(log, cx) : NULL;
     (void)unlink(log);
     return line;
 }

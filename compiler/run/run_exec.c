@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/fileio.h"
 #include "base/numtext.h"
 #include "flexrt/flexrt.h"
 #include "ports/posix/flx_posix.h"
@@ -159,6 +160,27 @@ static bool open_port(struct session *s)
         s->port.wait_load = NULL;
     }
     return true;
+}
+
+/* A file that was cut is told from one that cannot be read. */
+static bool check_blob_size(const struct session *s)
+{
+    struct file_map map;
+    const char *path = s->setup->model->blob_path;
+    if (s->setup->model->blob) {
+        return true;
+    }
+    if (!file_map(path, s->cx->diag, &map)) {
+        return false;
+    }
+    const uint64_t len = map.bytes.len;
+    file_unmap(&map);
+    return len >= s->m->blob_bytes ||
+           diag_error(s->cx->diag, E_BLOB, at_file(path),
+                      "has %" PRIu64 " bytes, the model's weights have %" PRIu32
+                      ": the file is cut off; copy it again or compile the "
+                      "model again",
+                      len, s->m->blob_bytes);
 }
 
 /* Bytes of arena for the plan begun with and all that may be switched to. */
@@ -447,7 +469,7 @@ bool run_exec(const struct run_setup *setup, struct cx *cx,
     }
     *s = (struct session){
         .setup = setup, .m = setup->model->tables, .cx = cx, .out = &r};
-    if (!check_threads(s) || !open_port(s)) {
+    if (!check_threads(s) || !check_blob_size(s) || !open_port(s)) {
         return false;
     }
     const bool ok = open_arena(s) && run_opened(s);

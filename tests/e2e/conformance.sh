@@ -1,0 +1,53 @@
+#!/bin/sh
+# conformance.sh FLEXRUN models|light: trained models with the outputs that ONNX
+# Runtime gave, or whole networks of the ONNX release, at the least budget and
+# with everything resident: right, and the same bits. Data: $FLEXC_TEST_DATA,
+# else ../shared beside the source tree, else skipped.
+set -eu
+flexrun=$1
+kind=$2
+data=${FLEXC_TEST_DATA:-${FLEXC_SOURCE_DIR:-$(dirname "$0")/../..}/../shared}
+
+case $kind in
+models)
+    set -- squeezenet1_1_f32 tiny_ic_resnet8_f32 tiny_kws_dscnn_f32 \
+        tiny_vww_mobilenetv1_f32 tiny_ad_autoencoder_f32 sine_mlp_f32 \
+        mnist_cnn micro_kws_m_fp32 super_resolution blazeface_front_128 \
+        nanodet_m fastestdet ultraface_rfb320 ppocr_v2_cls ppocr_v4_det
+    folder=models
+    ;;
+light)
+    set -- test_light_bvlc_alexnet test_light_densenet121 \
+        test_light_inception_v1 test_light_inception_v2 test_light_resnet50 \
+        test_light_shufflenet test_light_squeezenet test_light_vgg19 \
+        test_light_zfnet512
+    folder=conformance/light
+    ;;
+*)
+    echo "usage: conformance.sh FLEXRUN models|light"
+    exit 2
+    ;;
+esac
+if [ ! -d "$data/$folder" ]; then
+    echo "skipped: no test data at '$data/$folder'; set FLEXC_TEST_DATA"
+    exit 77
+fi
+n=$#
+for name in "$@"; do
+    shift
+    set -- "$@" "$data/$folder/$name"
+done
+# Our temporary folder, to see that flexrun leaves nothing in it.
+temp=$(mktemp -d "${TMPDIR:-/tmp}/flexc-test-XXXXXX")
+trap 'rm -rf "$temp"' EXIT
+status=0
+TMPDIR=$temp "$flexrun" --conformance "$@" --budgets min,max >"$temp/out" ||
+    status=$?
+cat "$temp/out"
+[ "$status" = 0 ] || exit 1
+[ "$(ls "$temp")" = out ] || {
+    echo "FAIL: flexrun leaves $(ls "$temp")"
+    exit 1
+}
+# A model that is not supported is a failure here.
+[ "$(tail -n 1 "$temp/out")" = "$n passed, 0 failed, 0 skipped" ]

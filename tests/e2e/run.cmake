@@ -1,0 +1,15 @@
+if(TARGET flexc AND TARGET flexrun AND TARGET flexzoo)
+    set(run_tools $<TARGET_FILE:flexc> $<TARGET_FILE:flexrun>
+        $<TARGET_FILE:flexzoo>)
+    flexc_test(flexrun COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/cli/flexrun.sh
+        ${run_tools} ${ONNX_PROTO_DIR})
+    flexc_test(switch TIMEOUT 600 COMMAND
+        ${CMAKE_CURRENT_SOURCE_DIR}/switch.sh ${run_tools})
+    flexc_test(zoo TIMEOUT 900 COMMAND
+        ${CMAKE_CURRENT_SOURCE_DIR}/zoo.sh ${run_tools} $<TARGET_FILE:refrun>)
+    foreach(set models light)
+        flexc_test(conformance-${set} TIMEOUT 900 COMMAND
+            ${CMAKE_CURRENT_SOURCE_DIR}/conformance.sh $<TARGET_FILE:flexrun>
+            ${set})
+    endforeach()
+endif()
