@@ -64,8 +64,9 @@ static bool add(struct lives *v, struct live x, int64_t first, uint64_t last)
 
 /* ---- what lives ---- */
 
-/* A buffer lives from its first writer's first box to its last reader's last,
- * and wherever a boundary says that it is live, since a switch moves it. */
+/* A buffer takes whole units of 64 bytes. It lives from its first writer's
+ * first box to its last reader's last, and wherever a boundary says that it is
+ * live, since a switch moves it. */
 static bool add_buffer(struct lives *v, uint32_t ix)
 {
     struct check *const r = v->r;
@@ -111,7 +112,7 @@ static bool add_buffer(struct lives *v, uint32_t ix)
     }
     return add(v,
                (struct live){.lo = p->addr,
-                             .hi = p->addr + bytes,
+                             .hi = p->addr + size_div_up(bytes, 64) * 64,
                              .layer = b->first,
                              .what = b->name},
                (int64_t)first, last);

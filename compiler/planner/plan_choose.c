@@ -12,11 +12,7 @@ static const uint64_t long_step_ns = 1000000000000000;
 
 static uint64_t most_slot(const struct slices *s, const struct segment *x)
 {
-    uint64_t most = 0;
-    for (uint32_t y = x->lo; y < x->hi; y++) {
-        most = size_max(most, s->slot[y]);
-    }
-    return most;
+    return slices_slot(s, x->lo, x->hi);
 }
 
 /* Bytes that a segment needs besides its buffers: all its streamed weights at

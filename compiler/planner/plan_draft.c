@@ -231,7 +231,6 @@ static bool emit_restream(struct emit *e, uint32_t ix, const struct segment *g,
         sum += s->x[i].resident ? 0 : s->x[i].room;
     }
     const uint64_t region = size_max(most, size_min(sum, e->how->region));
-    e->d->seg[ix].region = region;
     struct plan_load *const loop =
         push_load(e, PLAN_LOOP, (struct load_use){.seg = ix});
     if (!loop) {
@@ -261,6 +260,7 @@ static bool emit_restream(struct emit *e, uint32_t ix, const struct segment *g,
             }
         }
         at += room;
+        e->d->seg[ix].region = size_max(e->d->seg[ix].region, at);
     }
     e->n_load += (uint64_t)(end - first) * g->n_iter;
     return push_load(e, PLAN_END, (struct load_use){.seg = ix}) != NULL;

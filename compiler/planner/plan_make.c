@@ -18,6 +18,7 @@
 enum {
     MAX_EXECUTED = 1 << 21,
     MAX_SLICE = 2 << 20, /* bytes: one load, about one piece to compute on */
+    SLICE_SIZES = 4,     /* tried per budget */
     RESIDENT_STEPS = 16,
     IN_FLIGHT_LEAST = 2
 };
@@ -47,7 +48,8 @@ static uint32_t peak_layer(const struct work *w, const struct draft *d)
         const uint32_t buf = w->l->layer[y].out.buf;
         const uint64_t bytes =
             d->p.buf[buf].ring * w->l->buf[buf].row_bytes +
-            (x->restream ? d->s->slot[y] : d->s->held[y + 1] - d->s->held[y]);
+            (x->restream ? d->s->slot[0][y]
+                         : d->s->held[y + 1] - d->s->held[y]);
         if (bytes > most) {
             most = bytes;
             best = y;
@@ -239,40 +241,38 @@ static bool find_largest(struct search *f, struct plan *out)
 
 /* ---- 3. a budget ---- */
 
-/* Whether some partition fits beside that many residents. */
-static bool can_reside(const struct work *w, uint64_t resident_bytes,
-                       uint64_t slice_bytes, uint64_t limit, bool *fits)
+/* The least arena with these residents and slices. */
+static bool least_arena(const struct work *w, uint64_t resident_bytes,
+                        uint64_t slice_bytes, uint64_t *bytes)
 {
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct slices s;
-    const uint64_t taken = reserved(w, resident_bytes);
-    *fits = false;
-    if (taken <= limit) {
-        if (!slices_make(w, resident_bytes, slice_bytes, &s)) {
-            return false;
-        }
-        *fits = partition_least(w, &s) <= limit - taken;
+    if (!slices_make(w, resident_bytes, slice_bytes, &s)) {
+        return false;
     }
+    *bytes = reserved(w, resident_bytes) + partition_least(w, &s);
     arena_rewind(w->cx->scratch, mark);
     return true;
 }
 
-/* The largest resident prefix, an index into w->cut; *fits: there is one. */
+/* The largest resident prefix that leaves room for the rest, an index into
+ * w->cut; *fits: there is one. */
 static bool most_residents(const struct work *w, uint64_t slice_bytes,
-                           uint64_t limit, uint32_t *cut, bool *fits)
+                           uint64_t budget, uint32_t *cut, bool *fits)
 {
     uint32_t lo = 0;
     uint32_t hi = w->n_cut;
-    if (!can_reside(w, 0, slice_bytes, limit, fits)) {
+    uint64_t least = 0;
+    if (!least_arena(w, 0, slice_bytes, &least)) {
         return false;
     }
+    *fits = least <= budget;
     while (*fits && hi - lo > 1) {
         const uint32_t mid = lo + (hi - lo) / 2;
-        bool fits_mid = false;
-        if (!can_reside(w, w->cut[mid], slice_bytes, limit, &fits_mid)) {
+        if (!least_arena(w, w->cut[mid], slice_bytes, &least)) {
             return false;
         }
-        if (fits_mid) {
+        if (least <= budget) {
             lo = mid;
         } else {
             hi = mid;
@@ -282,35 +282,26 @@ static bool most_residents(const struct work *w, uint64_t slice_bytes,
     return true;
 }
 
+/* The best so far. */
+struct found {
+    struct trial t;
+    uint64_t ns;
+    uint64_t enough_ns; /* no plan is faster */
+};
+
 /* No plan with these slices can be faster. */
-static bool trial_bound(const struct work *w, const struct trial *t,
-                        uint64_t *ns)
+static uint64_t slices_bound(const struct work *w, const struct slices *s)
 {
-    const struct arena_mark mark = arena_mark(w->cx->scratch);
-    struct slices s;
-    if (!slices_make(w, t->resident_bytes, t->slice_bytes, &s)) {
-        return false;
-    }
-    const uint64_t loads = s.held_ns[w->l->n_layer];
-    *ns = w->d->loader_shares_core ? w->all_ns + loads
-                                   : size_max(w->all_ns, loads);
-    arena_rewind(w->cx->scratch, mark);
-    return true;
+    const uint64_t loads = s->held_ns[w->l->n_layer];
+    return w->d->loader_shares_core ? w->all_ns + loads
+                                    : size_max(w->all_ns, loads);
 }
 
-/* Tries one pair of residents and stream room under all placement orders until
- * one fits; keeps it if it is the fastest so far. */
-static bool try_trial(struct search *f, struct trial t, uint64_t *best_ns,
-                      struct trial *best)
+/* Tries a trial under all placement orders until one fits. */
+static bool try_trial(const struct work *w, struct trial t, struct found *best)
 {
-    const struct work *const w = &f->w;
-    uint64_t bound = 0;
-    if (!trial_bound(w, &t, &bound)) {
-        return false;
-    }
     bool fits = false;
-    for (uint32_t order = 0; order < PLACE_ORDERS && !fits && bound < *best_ns;
-         order++) {
+    for (uint32_t order = 0; order < PLACE_ORDERS && !fits; order++) {
         const struct arena_mark mark = arena_mark(w->cx->scratch);
         struct draft d;
         t.how.order = (enum place_order)order;
@@ -318,25 +309,58 @@ static bool try_trial(struct search *f, struct trial t, uint64_t *best_ns,
             return false;
         }
         fits = d.fits;
-        if (fits && d.p.latency_ns < *best_ns) {
-            *best_ns = d.p.latency_ns;
-            *best = t;
+        if (fits && d.p.latency_ns < best->ns) {
+            best->ns = d.p.latency_ns;
+            best->t = t;
         }
         arena_rewind(w->cx->scratch, mark);
     }
     return true;
 }
 
-static bool try_room(struct search *f, uint64_t budget, uint64_t room,
-                     uint64_t *best_ns, struct trial *best)
+/* What lies between the least need and all there is goes to buffers, which
+ * saves cascades their cuts, or to streams. */
+static bool try_residents(const struct work *w, uint64_t budget,
+                          uint64_t resident_bytes, uint64_t slice_bytes,
+                          struct found *best)
+{
+    static const uint32_t quarter[] = {0, 1, 2, 4};
+    const struct arena_mark mark = arena_mark(w->cx->scratch);
+    struct slices s;
+    if (!slices_make(w, resident_bytes, slice_bytes, &s)) {
+        return false;
+    }
+    const uint64_t bound = slices_bound(w, &s);
+    const uint64_t least = partition_least(w, &s);
+    const uint64_t room = budget - reserved(w, resident_bytes);
+    uint64_t before = 0; /* need of the last partition */
+    for (uint32_t i = 0; i < ARRAY_LEN(quarter) && least <= room; i++) {
+        struct trial t = {
+            .resident_bytes = resident_bytes,
+            .slice_bytes = slice_bytes,
+            .cap = least + (room - least) / 4 * quarter[i],
+            .how = {.limit = budget, .region = (room - least) / 2},
+        };
+        struct partition p;
+        if (!partition_make(w, &s, t.cap, &p)) {
+            return false;
+        }
+        if (bound < best->ns && p.need != before && !try_trial(w, t, best)) {
+            return false;
+        }
+        before = p.need;
+    }
+    arena_rewind(w->cx->scratch, mark);
+    return true;
+}
+
+static bool try_slices(const struct work *w, uint64_t budget,
+                       uint64_t slice_bytes, struct found *best)
 {
     static const uint32_t part[] = {16, 15, 14, 12, 8, 4, 0}; /* sixteenths */
-    const struct work *const w = &f->w;
-    const uint64_t limit = budget - size_min(room, budget);
-    const uint64_t slice_bytes = size_min(room / 2, MAX_SLICE);
     uint32_t most = 0;
     bool fits = false;
-    if (!most_residents(w, slice_bytes, limit, &most, &fits)) {
+    if (!most_residents(w, slice_bytes, budget, &most, &fits)) {
         return false;
     }
     uint32_t before = UINT32_MAX;
@@ -346,19 +370,11 @@ static bool try_room(struct search *f, uint64_t budget, uint64_t room,
         while (cut > 0 && i > 0 && w->cut[cut] > want) {
             cut--;
         }
-        if (cut == before) {
-            continue;
-        }
-        before = cut;
-        const struct trial t = {
-            .resident_bytes = w->cut[cut],
-            .slice_bytes = slice_bytes,
-            .cap = limit - reserved(w, w->cut[cut]),
-            .how = {.limit = budget, .region = room},
-        };
-        if (!try_trial(f, t, best_ns, best)) {
+        if (cut != before && best->ns > best->enough_ns &&
+            !try_residents(w, budget, w->cut[cut], slice_bytes, best)) {
             return false;
         }
+        before = cut;
     }
     return true;
 }
@@ -366,23 +382,23 @@ static bool try_room(struct search *f, uint64_t budget, uint64_t room,
 /* Improves f->best, a plan that fits the budget, if the search can. */
 static bool find_plan(struct search *f, uint64_t budget)
 {
-    static const uint32_t shift[] = {5, 4, 3, 6, 2, 8, 1};
     const struct work *const w = &f->w;
-    uint64_t best_ns = f->best.latency_ns;
-    const uint64_t before_ns = best_ns;
-    struct trial best = {0};
-    const uint64_t room = budget - size_min(budget, w->c->state_bytes);
-    for (uint32_t i = 0; i < ARRAY_LEN(shift); i++) {
-        if (!try_room(f, budget, room >> shift[i], &best_ns, &best)) {
+    const uint64_t before_ns = f->best.latency_ns;
+    struct found best = {.ns = before_ns, .enough_ns = plan_bound(w, budget)};
+    uint64_t bytes = MAX_SLICE;
+    while (bytes > budget / 8) {
+        bytes /= 2;
+    }
+    /* Slices of one chunk at last. */
+    for (uint32_t i = 0; i < SLICE_SIZES; i++) {
+        const uint64_t size = i + 1 < SLICE_SIZES ? bytes >> 2 * i : 0;
+        if (!try_slices(w, budget, size, &best)) {
             return false;
         }
     }
-    if (!try_room(f, budget, 0, &best_ns, &best)) {
-        return false;
-    }
-    if (best_ns < before_ns) {
+    if (best.ns < before_ns) {
         struct plan p;
-        if (!make_again(w, &best, &p)) {
+        if (!make_again(w, &best.t, &p)) {
             return false;
         }
         /* A shorter queue may cost what the search had gained. */

@@ -53,6 +53,15 @@ static struct slice make_slice(const struct work *w, const struct slices *s,
     return x;
 }
 
+uint64_t slices_slot(const struct slices *s, uint32_t lo, uint32_t hi)
+{
+    uint32_t k = 0;
+    while (2u << k <= hi - lo) {
+        k++;
+    }
+    return size_max(s->slot[k][lo], s->slot[k][hi - (1u << k)]);
+}
+
 bool slices_make(const struct work *w, uint64_t resident_bytes,
                  uint64_t slice_bytes, struct slices *s)
 {
@@ -63,9 +72,14 @@ bool slices_make(const struct work *w, uint64_t resident_bytes,
     s->at = arena_new(a, uint32_t, (uint64_t)n_layer + 1);
     s->held = arena_new(a, uint64_t, (uint64_t)n_layer + 1);
     s->held_ns = arena_new(a, uint64_t, (uint64_t)n_layer + 1);
-    s->slot = arena_new(a, uint64_t, n_layer);
-    if (!s->x || !s->at || !s->held || !s->held_ns || !s->slot) {
+    if (!s->x || !s->at || !s->held || !s->held_ns) {
         return false;
+    }
+    for (uint32_t k = 0; k < SLOT_LEVELS; k++) {
+        s->slot[k] = arena_new(a, uint64_t, n_layer);
+        if (!s->slot[k]) {
+            return false;
+        }
     }
     for (uint32_t y = 0; y < n_layer; y++) {
         const struct lattice *const t = &w->c->lattice[y];
@@ -84,12 +98,19 @@ bool slices_make(const struct work *w, uint64_t resident_bytes,
             if (!x.resident) {
                 s->held[y + 1] += x.room;
                 s->held_ns[y + 1] += x.load_ns;
-                s->slot[y] = size_max(s->slot[y], x.room);
+                s->slot[0][y] = size_max(s->slot[0][y], x.room);
                 s->stored += x.stored;
             }
             i = j;
         }
     }
     s->at[n_layer] = s->n;
+    for (uint32_t k = 1; k < SLOT_LEVELS; k++) {
+        const uint32_t half = 1u << (k - 1);
+        for (uint32_t y = 0; y + half < n_layer; y++) {
+            s->slot[k][y] =
+                size_max(s->slot[k - 1][y], s->slot[k - 1][y + half]);
+        }
+    }
     return true;
 }

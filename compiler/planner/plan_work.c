@@ -144,6 +144,30 @@ static bool add_segment(struct work *w, struct segment s, uint32_t *cap)
     return x != NULL;
 }
 
+/* Whether another way over the same layers is as good in every respect: the
+ * layers one by one, or the same cascade with other stripes. */
+static bool is_useless(const struct work *w, const struct segment *s)
+{
+    uint64_t solo = 0;
+    for (uint32_t y = s->lo; y < s->hi; y++) {
+        solo = size_max(solo, w->solo[y]);
+    }
+    if (w->opt->max_step_us > 0) {
+        return false;
+    }
+    if (s->bytes >= solo || s->hi - s->lo < 2) {
+        return true;
+    }
+    for (uint32_t i = w->seg_at[s->hi]; i < w->n_seg; i++) {
+        const struct segment *const x = &w->seg[i];
+        if (x->lo == s->lo && x->bytes <= s->bytes &&
+            x->cost_ns <= s->cost_ns) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* All cascades that end with layer hi - 1 and stripes of this height. */
 static bool add_cascades(struct work *w, uint32_t hi, uint32_t stripe,
                          struct cascade *c, uint32_t *cap)
@@ -169,8 +193,7 @@ static bool add_cascades(struct work *w, uint32_t hi, uint32_t stripe,
                    size_min((uint64_t)size_max((uint64_t)c->a[y],
                                                cascade_end(w, c, y, 0)),
                             w->l->layer[y].rows)));
-        if ((hi - y > 1 || w->opt->max_step_us > 0) &&
-            !add_segment(w, s, cap)) {
+        if (!is_useless(w, &s) && !add_segment(w, s, cap)) {
             return false;
         }
     } while (hi - c->lo < MAX_CASCADE && cascade_extend(w, c));
@@ -185,8 +208,12 @@ static bool list_segments(struct work *w)
                         .b = arena_new(a, int64_t, n)};
     uint32_t cap = 0;
     w->seg_at = arena_new(a, uint32_t, (uint64_t)n + 2);
-    if (!c.a || !c.b || !w->seg_at) {
+    w->solo = arena_new(a, uint64_t, n);
+    if (!c.a || !c.b || !w->seg_at || !w->solo) {
         return false;
+    }
+    for (uint32_t y = 0; y < n; y++) {
+        w->solo[y] = live_bytes(w, y) + scratch_of(w, y);
     }
     for (uint32_t hi = 1; hi <= n; hi++) {
         const uint32_t y = hi - 1;
@@ -195,7 +222,7 @@ static bool list_segments(struct work *w)
             .lo = y,
             .hi = hi,
             .n_iter = 1,
-            .bytes = live_bytes(w, y) + scratch_of(w, y),
+            .bytes = w->solo[y],
             .longest_ns = box_ns(w, y, w->l->layer[y].rows),
         };
         w->seg_at[hi] = w->n_seg;

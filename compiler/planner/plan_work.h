@@ -60,6 +60,7 @@ struct work {
     struct buf_read *reader; /* ascending */
     uint32_t *reader_at;
     uint64_t io_bytes;   /* inputs and outputs: live while idle */
+    uint64_t *solo; /* per layer: bytes while it runs alone */
     struct segment *seg; /* all that are possible, by hi */
     uint32_t n_seg;
     uint32_t *seg_at; /* per hi, and the end */
@@ -96,6 +97,7 @@ uint64_t cascade_ring(const struct work *w, const struct cascade *c,
 
 /* ---- weights under a choice of residents (plan_slice.c) ---- */
 
+enum { SLOT_LEVELS = 7 }; /* segments have at most 2^6 layers */
 struct slices {
     uint64_t resident_bytes;
     struct slice *x; /* by layer, K block, panel */
@@ -104,9 +106,12 @@ struct slices {
     uint64_t *held;    /* per layer, and the end: room of all streamed slices of
                           the layers before */
     uint64_t *held_ns; /* the same, their loads */
-    uint64_t *slot;    /* per layer: largest streamed slice, room */
+    /* largest streamed slice (room) of layers [y, y + 2^k): slot[k][y] */
+    uint64_t *slot[SLOT_LEVELS];
     uint64_t stored;   /* bytes of all streamed slices */
 };
+/* The largest streamed slice of layers [lo, hi), room. */
+uint64_t slices_slot(const struct slices *s, uint32_t lo, uint32_t hi);
 /* Slices of up to slice_bytes (at least one chunk); what must be in one piece
  * is. */
 NODISCARD bool slices_make(const struct work *w, uint64_t resident_bytes,
