@@ -329,22 +329,24 @@ static double lrn_one(struct eval *e, const int64_t *ix)
     return get_checked(e, &e->in[0], ix, ix) / pow(base, (double)p->beta);
 }
 
+/* In float, as ONNX Runtime does it: a scale is a rounded quotient of sizes,
+ * and only division in the same precision gives whole numbers back. */
 static double source(const struct layer *y, uint32_t axis, int64_t i)
 {
     const struct resize_param *const p = &y->p.resize;
-    const double x = (double)i;
-    const double scale = (double)p->scale[axis];
+    const float x = (float)i;
+    const float scale = p->scale[axis];
     const uint64_t in = y->in[0].dim[1 + axis];
     const uint64_t out = y->dim[1 + axis];
     switch (p->coord) {
     case COORD_HALF_PIXEL:
-        return (x + 0.5) / scale - 0.5;
+        return (double)((x + 0.5F) / scale - 0.5F);
     case COORD_PYTORCH_HALF_PIXEL:
-        return out > 1 ? (x + 0.5) / scale - 0.5 : 0.0;
+        return out > 1 ? (double)((x + 0.5F) / scale - 0.5F) : 0.0;
     case COORD_ALIGN_CORNERS:
-        return out > 1 ? x * (double)(in - 1) / (double)(out - 1) : 0.0;
+        return out > 1 ? (double)(x * (float)(in - 1) / (float)(out - 1)) : 0.0;
     case COORD_ASYMMETRIC:
-        return x / scale;
+        return (double)(x / scale);
     }
     return 0.0;
 }

@@ -96,6 +96,19 @@ static unsigned typed_field(enum dtype t)
     return t == DTYPE_F32 ? 4 : t == DTYPE_I64 ? 7 : t == DTYPE_F64 ? 10 : 5;
 }
 
+/* Fixed numbers that look random: "rand" in [-1, 1), "pos" in [0.5, 1.5). */
+static void put_random(const char *word, enum dtype t, uint8_t *data,
+                       uint64_t count)
+{
+    const bool is_pos = strcmp(word, "pos") == 0;
+    uint32_t seed = (uint32_t)count;
+    for (uint64_t i = 0; i < count; i++) {
+        seed = seed * 1664525 + 1013904223;
+        const double x = (double)(seed >> 16) / 65536.0;
+        elem_put_f64(t, data, i, is_pos ? 0.5 + x : 2.0 * x - 1.0);
+    }
+}
+
 static void put_tensor(struct fixture *f, struct buf *out, const char *name,
                        const char *type, const char *shape, char **number,
                        uint32_t n_number, bool is_typed)
@@ -111,11 +124,16 @@ static void put_tensor(struct fixture *f, struct buf *out, const char *name,
     if (name) {
         pb_str(out, 8, name);
     }
-    count = n_number ? n_number : count;
+    const bool is_random = n_number == 1 && (strcmp(number[0], "rand") == 0 ||
+                                             strcmp(number[0], "pos") == 0);
+    count = n_number && !is_random ? n_number : count;
     const uint64_t size = dtype_bytes(t);
     uint8_t *const data = arena_alloc(&f->keep, count * size, 8);
     assert_non_null(data);
-    for (uint32_t i = 0; i < n_number; i++) {
+    if (is_random) {
+        put_random(number[0], t, data, count);
+    }
+    for (uint32_t i = 0; !is_random && i < n_number; i++) {
         elem_put_f64(t, data, i, strtod(number[i], NULL));
     }
     if (!is_typed) {

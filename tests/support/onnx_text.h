@@ -9,12 +9,15 @@
 struct graph;
 
 /* The bytes of a model, in the fixture's keep arena. Lines, of words:
- *   opset 13                     first; of the default domain
- *   input NAME TYPE DIMS         DIMS like 1x3x8x8, "-" for a scalar, "?" for
- *   output NAME                  none; a dimension that is no number is
- * symbolic init NAME TYPE DIMS [N...]   zeros, or the numbers given, as
- * raw_data typed NAME TYPE DIMS [N...]  the same in the typed field, packed OP
- * NAME IN... -> OUT... [ATTR=K:VALUE...]
+ *   opset 13                        first; of the default domain
+ *   input NAME TYPE DIMS            DIMS like 1x3x8x8, "-" for a scalar, "?" for
+ *   output NAME                     none; a dimension that is no number is
+ *                                   symbolic
+ *   init NAME TYPE DIMS [N...]      zeros, or the numbers given, or "rand" for
+ *                                   fixed ones in [-1, 1), "pos" in [0.5, 1.5);
+ *                                   as raw_data
+ *   typed NAME TYPE DIMS [N...]     the same in the typed field, packed
+ *   OP NAME IN... -> OUT... [ATTR=K:VALUE...]
  * "_" is an omitted name. K is the kind: i, f, s, I and F (with commas), or
  * t:TYPE:DIMS:N,N... Types: f32 f64 i64 i32 u8 bool f16. OP may be DOMAIN:OP.
  */

@@ -222,7 +222,6 @@ bool ref_conv_transpose_resolve(struct ref_conv *s, int64_t out[2])
             }
             out[a] = full - w->pad[a] - w->pad[a + 2];
         }
-        s->out_size[a] = out[a];
     }
     return out[0] > 0 && out[1] > 0;
 }

@@ -1,4 +1,2 @@
-foreach(name lower_models)
-    flexc_unit_test(${name} LIBS flexc_passes flexc_onnx
-        flexc_test_layers)
-endforeach()
+flexc_unit_test(lower LIBS flexc_test_onnx flexc_test_layers flexc_reference)
+flexc_unit_test(lower_models LIBS flexc_passes flexc_onnx flexc_test_layers)

@@ -284,7 +284,28 @@ static void lower__node_tests_with_constant_weights_too(void **state)
     assert_true(t.n_ok >= 150);
 }
 
-/* With arguments: the folders to try instead. */
+static void check_file(struct fixture *f, const char *path)
+{
+    struct graph g;
+    struct layers l;
+    char text[DIAG_LINE_CAP];
+    fixture_restart(f, ARENA_NO_FAULT);
+    if (onnx_import(path, &f->cx, &g) && passes_run(&g, &f->cx, NULL, NULL) &&
+        lower(&g, &f->cx, &l) && layers_check(&l, &f->cx)) {
+        if (getenv("FLEXC_TEST_LAYERS")) {
+            print_layers(f, &l);
+        }
+        printf("%s: %u layers, %llu weight bytes, %llu kept\n", path, l.n_layer,
+               (unsigned long long)l.weight_bytes,
+               (unsigned long long)f->keep.peak_bytes);
+        return;
+    }
+    diag_format(&f->diag, text, sizeof text);
+    printf("%s\n", text);
+}
+
+/* With arguments: the folders to try instead, or files that are only lowered.
+ */
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -300,7 +321,11 @@ int main(int argc, char **argv)
     struct tally t = {0};
     (void)fixture_setup(&state);
     for (int i = 1; i < argc; i++) {
-        try_model(state, argv[i], PIN_WEIGHTS, &t);
+        if (strstr(argv[i], ".onnx")) {
+            check_file(state, argv[i]);
+        } else {
+            try_model(state, argv[i], PIN_WEIGHTS, &t);
+        }
     }
     printf("%u right, %u refused, %u wrong\n", t.n_ok, t.n_refused, t.n_bad);
     (void)fixture_teardown(&state);
