@@ -101,15 +101,20 @@ first=$((steps / 3))
 second=$((steps * 2 / 3))
 run run3 --plan 2 --switch "$first:0,$second:1" "$@"
 
+# The switches of run3, a line each: step, plan before, plan after.
+tr -d '\n\t ' <"$work/run3.json" |
+    grep -oE '"step":[0-9]+,"from":[0-9]+,"to":[0-9]+' | tr -cs '0-9\n' ' ' \
+    >"$work/switches" || die "no switch took effect"
+
 want=$(digest_of run0)
 same=1
 echo
-printf '%-36s %12s %10s  %s\n' "run" "arena bytes" "median ms" \
+printf '%-30s %12s %10s  %s\n' "plan" "arena bytes" "median ms" \
     "SHA-256 of the output"
 row() {
     digest=$(digest_of "$1")
     [ "$digest" = "$want" ] || same=0
-    printf '%-36s %12s %10.2f  %.16s...\n' "$2" \
+    printf '%-30s %12s %10.2f  %.16s...\n' "$2" \
         "$(value arena_peak "$work/$1.json")" \
         "$(value median "$work/$1.json")" "$digest"
 }
@@ -121,7 +126,11 @@ IFS=$old_ifs
 row run0 "$1"
 row run1 "$2"
 row run2 "$3"
-row run3 "$3, at step $first $1, at step $second $2"
+row run3 "$3, switched in mid-inference"
+awk -v names="$budgets" -v steps="$steps" '
+    BEGIN { split(names, name, ",") }
+    { printf "  switched before step %d of %d: from %s to %s\n", $1 + 1, steps,
+        name[$2 + 1], name[$3 + 1] }' "$work/switches"
 
 # The detector's answer: the anchor with the best score. 512 anchors lie two by
 # two on a grid of 16 x 16, 384 six by six on one of 8 x 8; a box is its centre

@@ -1,4 +1,2 @@
-if(TARGET flexc AND TARGET flexrun AND TARGET flexrt)
-    flexc_test(install TIMEOUT 600 COMMAND
-        ${CMAKE_CURRENT_SOURCE_DIR}/install/install.sh)
-endif()
+flexc_test(install TIMEOUT 600 COMMAND
+    ${CMAKE_CURRENT_SOURCE_DIR}/install/install.sh)

@@ -40,8 +40,8 @@ cd "$dir"
 
 "$flexc" "$model" --numerics direct --budgets max --name fw -o host -q ||
     fail "flexc for the host"
-"$flexrun" host --input "$input" --output want >/dev/null ||
-    fail "flexrun on the host"
+"$flexrun" host --input "$input" --output want \
+    --check "$(dirname "$input")" >/dev/null || fail "flexrun on the host"
 grep -qE '^ \* options +--target (x86-64-v[34]|aarch64)' host/fw.c &&
     has_fma=1 || has_fma=0
 n_bytes=$(sed -n 's/^#define FW_INPUT_0_BYTES \([0-9]*\)u.*/\1/p' host/fw.h)
@@ -86,18 +86,23 @@ same_output() {
 
 # ---- Cortex-M ----
 
-# board CPU FPU MACHINE NAME [DEFINE]: builds with the profile NAME.dev, runs.
+# board CPU FPU MACHINE mapped|polled DEVICE: builds for that profile, runs.
 board() {
-    cpu=$1 fpu=$2 machine=$3 profile=$4 define=${5-}
-    name=$cpu-$profile
+    cpu=$1 fpu=$2 machine=$3 device=$5
+    name=$cpu-$4
+    define=-DFW_MAPPED
+    if [ "$4" = polled ]; then
+        define=-DFW_POLLED
+    fi
     flags="-mcpu=$cpu -mthumb -mfloat-abi=hard -mfpu=$fpu -std=c11
         -ffp-contract=off -ffunction-sections -fdata-sections -fstack-usage
-        -Wall -Wextra -Wconversion -Werror -I$root/runtime/include
+        -Wall -Wextra -Wconversion -Werror -DFLX_CRC_SMALL
+        -I$root/runtime/include
         -I$root/runtime"
-    "$flexc" "$model" --target "$cpu" --device "$here/$profile.dev" \
+    "$flexc" "$model" --target "$cpu" --device "$device" \
         --numerics direct --inline-blob --name fw \
         --budgets "min,$middle,max" -o "$name" -q ||
-        fail "flexc --target $cpu --device $profile.dev"
+        fail "flexc --target $cpu --device $device"
     mkdir "$name/core" "$name/port"
     # shellcheck disable=SC2086
     {
@@ -134,11 +139,12 @@ board() {
         kernels="$name/fw.o:text" model="$name/fw.o:data" | sed 's/^/  /'
 }
 
+middle=128K
+board cortex-m4 fpv4-sp-d16 an386 mapped generic-cortex-m4
+board cortex-m7 fpv5-d16 an500 mapped generic-cortex-m7
 middle=200K
-board cortex-m4 fpv4-sp-d16 an386 mapped
-board cortex-m4 fpv4-sp-d16 an386 polled -DFW_POLLED
-board cortex-m7 fpv5-d16 an500 mapped
-board cortex-m7 fpv5-d16 an500 polled -DFW_POLLED
+board cortex-m4 fpv4-sp-d16 an386 polled cortex-m4-spi
+board cortex-m7 fpv5-d16 an500 polled cortex-m4-spi
 
 # ---- AArch64: the same C ----
 
