@@ -370,7 +370,6 @@ static bool run_all(struct session *s)
     const uint32_t n = setup->n_warmup + setup->n_run;
     char(*hex)[SHA256_HEX_CAP] =
         arena_alloc_array(s->cx->scratch, s->m->n_output, sizeof *hex, 1);
-    uint64_t read_before = 0;
     struct flx_info info;
     if (!hex) {
         return false;
@@ -384,8 +383,6 @@ static bool run_all(struct session *s)
             run_trace_restart(setup->trace);
         }
         write_inputs(s);
-        flx_query(s->rt, &info);
-        read_before = info.bytes_read;
         const uint64_t begin = run_now_ns();
         if (setup->switches && is_timed
                 ? !run_with_switches(s, i - setup->n_warmup)
@@ -403,9 +400,10 @@ static bool run_all(struct session *s)
     /* Waits for loads that belong to an inference that will not come. */
     flx_set_trace(s->rt, NULL, NULL);
     flx_query(s->rt, &info);
-    s->out->bytes_read = info.bytes_read;
+    s->out->bytes_ahead =
+        run_streamed_bytes(s->m, info.plan_id, info.n_ahead, NULL);
+    s->out->bytes_read = info.bytes_read - s->out->bytes_ahead;
     s->out->n_read = info.n_read;
-    s->out->bytes_last_run = info.bytes_read - read_before;
     qsort(s->out->ms, setup->n_run, sizeof s->out->ms[0], compare_ms);
     return check_reached(s);
 }

@@ -41,12 +41,13 @@ struct run_result {
     struct flx_plan_head head;
     double *ms; /* of each timed inference, ascending */
     uint32_t n_run;
-    uint64_t arena_peak;     /* bytes: the largest plan that ran */
-    uint64_t rss_over_idle;  /* bytes: peak RSS less that before flx_open */
-    uint64_t bytes_read;     /* since flx_open, once all loads are done */
-    uint64_t n_read;         /* loads */
-    uint64_t bytes_last_run; /* read during the last timed inference */
-    uint32_t n_step;         /* executed in the last inference */
+    uint64_t arena_peak;    /* bytes: the largest plan that ran */
+    uint64_t rss_over_idle; /* bytes: peak RSS less that before flx_open */
+    uint64_t bytes_read;    /* from flx_open to the last output: of the first
+                               inference and the streamed ones of the others */
+    uint64_t bytes_ahead;   /* besides, for an inference that did not come */
+    uint64_t n_read;        /* loads, those too */
+    uint32_t n_step;        /* executed in the last inference */
     struct run_switched *switched;
     uint32_t n_switched;
     uint32_t cap_switched;

@@ -106,7 +106,7 @@ static bool fill(const struct run_report *report, cJSON *o)
            num(o, "arena_peak", (double)r->arena_peak) &&
            num(o, "rss_over_idle", (double)r->rss_over_idle) &&
            num(o, "bytes_read", (double)r->bytes_read) &&
-           num(o, "bytes_last_run", (double)r->bytes_last_run) &&
+           num(o, "bytes_ahead", (double)r->bytes_ahead) &&
            num(o, "loads", (double)r->n_read) && num(o, "steps", r->n_step) &&
            add_switches(r, o) && add_outputs(r, o) &&
            (!report->layer || add_layers(report, o));
@@ -156,9 +156,9 @@ void run_text_print(const struct run_report *report, struct buf *out)
                run_median_ms(r), r->n_run, r->ms[0], r->ms[r->n_run - 1],
                (double)r->head.latency_us / 1e3);
     buf_printf(out,
-               "  %" PRIu32 " steps, read %" PRIu64 " bytes in %" PRIu64
-               " loads, %" PRIu64 " of them in the last inference\n",
-               r->n_step, r->bytes_read, r->n_read, r->bytes_last_run);
+               "  %" PRIu32 " steps, read %" PRIu64 " bytes, %" PRIu64
+               " more ahead, in %" PRIu64 " loads\n",
+               r->n_step, r->bytes_read, r->bytes_ahead, r->n_read);
     for (uint32_t i = 0; i < r->n_switched; i++) {
         const struct run_switched *w = &r->switched[i];
         buf_printf(out,

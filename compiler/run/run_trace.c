@@ -147,7 +147,7 @@ bool run_trace_print(const struct run_trace *t, const struct run_model *m,
 
 /* ---- the table of layers ------------------------------------------------- */
 
-/* Bytes of a streamed load of a plan; 0 for a resident one. */
+/* Bytes of a load of a plan; 0 for a resident one, which is there. */
 static uint64_t load_bytes(const struct flx_model *m, const uint32_t *load)
 {
     uint64_t bytes = 0;
@@ -160,33 +160,39 @@ static uint64_t load_bytes(const struct flx_model *m, const uint32_t *load)
     return bytes;
 }
 
-/* Adds what one inference streams to each layer's read_bytes. flx_open has
- * checked the plan. */
-static void add_reads(const struct flx_model *m, uint32_t plan,
-                      struct run_profile *p)
+uint64_t run_streamed_bytes(const struct flx_model *m, uint32_t plan,
+                            uint32_t n_load, uint64_t *per_layer)
 {
     const struct flx_plan_head h = run_plan_head(m, plan);
     const uint32_t *code = m->plan[plan] + h.load_off;
-    uint64_t times = 1;
-    for (uint32_t at = 0; at < h.n_load_words;) {
+    uint32_t loop_at = 0;
+    uint32_t n_left = 0; /* iterations after this one */
+    uint64_t total = 0;
+    for (uint32_t at = 0; at < h.n_load_words && n_load > 0;) {
         const uint32_t *w = code + at;
         switch ((enum flx_op)(w[0] & 15u)) {
         case FLX_LOOP:
-            times = w[1];
+            n_left = w[1] - 1;
             at += FLX_LOOP_WORDS;
+            loop_at = at;
             break;
         case FLX_END:
-            times = 1;
-            at += FLX_END_WORDS;
+            at = n_left > 0 ? loop_at : at + FLX_END_WORDS;
+            n_left -= n_left > 0;
             break;
         case FLX_BOX:
         case FLX_ROWS:
         case FLX_LOAD:
-            p[m->chunk[w[1]].layer].read_bytes += times * load_bytes(m, w);
+            total += load_bytes(m, w);
+            if (per_layer) {
+                per_layer[m->chunk[w[1]].layer] += load_bytes(m, w);
+            }
+            n_load--;
             at += FLX_LOAD_WORDS;
             break;
         }
     }
+    return total;
 }
 
 struct run_profile *run_profile_make(const struct run_trace *t,
@@ -195,7 +201,8 @@ struct run_profile *run_profile_make(const struct run_trace *t,
 {
     const uint32_t n = m->tables->n_layer;
     struct run_profile *p = arena_new(cx->keep, struct run_profile, n);
-    if (!p) {
+    uint64_t *streamed = arena_new(cx->scratch, uint64_t, n);
+    if (!p || !streamed) {
         return NULL;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -218,8 +225,9 @@ struct run_profile *run_profile_make(const struct run_trace *t,
             }
         }
     }
-    add_reads(m->tables, plan, p);
+    (void)run_streamed_bytes(m->tables, plan, UINT32_MAX, streamed);
     for (uint32_t i = 0; i < n; i++) {
+        p[i].read_bytes = streamed[i];
         p[i].n_box /= n_runs;
         if (m->layer && p[i].box_ms > 0) {
             p[i].gflops = 2 * (double)m->layer[i].macs / p[i].box_ms / 1e6;

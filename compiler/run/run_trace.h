@@ -61,6 +61,12 @@ NODISCARD bool run_trace_print(const struct run_trace *t,
                                const struct run_model *m, struct cx *cx,
                                struct buf *out);
 
+/* Bytes that the first n_load executed loads of an inference under this plan
+ * bring when all residents are there; per_layer (or NULL: n_layer counters)
+ * gets them by layer. flx_open must have checked the plan. */
+uint64_t run_streamed_bytes(const struct flx_model *m, uint32_t plan,
+                            uint32_t n_load, uint64_t *per_layer);
+
 /* A layer in the table: averages over n_runs inferences. */
 struct run_profile {
     const char *name;

@@ -31,6 +31,7 @@ void flx_query(const struct flx *rt, struct flx_info *info)
         .n_step = h->n_step,
         .bytes_read = rt->bytes_read,
         .n_read = rt->n_read,
+        .n_ahead = rt->inside ? 0 : rt->completed,
         .n_switch = rt->n_switch,
         .switch_us = rt->switch_us,
         .released_bytes = rt->released_bytes,

@@ -69,11 +69,13 @@ check_plan() {
     line=$(($2 + 1))
     peak=$(values peak plan.json | sed -n "${line}p")
     streamed=$(values streamed_bytes plan.json | sed -n "${line}p")
+    first_read=$(values read_bytes plan.json | sed -n "${line}p")
     [ "$(values arena_peak run.json)" = "$peak" ] ||
         fail "$what: arena $(values arena_peak run.json), planned $peak"
-    [ "$(values bytes_last_run run.json)" = "$streamed" ] ||
-        fail "$what: read $(values bytes_last_run run.json) bytes in the \
-second inference, planned $streamed"
+    planned=$((first_read + streamed))
+    [ "$(values bytes_read run.json)" = "$planned" ] ||
+        fail "$what: read $(values bytes_read run.json) bytes in two \
+inferences, planned $planned"
     digest=$(sed -n 's/.*"sha256":[[:space:]]*"\(.*\)".*/\1/p' run.json)
     if [ "$2" = 0 ] && [ "$3" = --tables ]; then
         first=$digest

@@ -84,6 +84,8 @@ struct flx_info {
     uint32_t n_step;      /* of the whole inference under the current plan */
     uint64_t bytes_read;  /* from storage since flx_open */
     uint64_t n_read;   /* loads executed since flx_open, without skipped ones */
+    uint32_t n_ahead;  /* between inferences: load instructions done for the
+                          next one, counted above; 0 inside */
     uint32_t n_switch; /* switches that took effect */
     uint32_t switch_us;       /* of the last one: request seen to done */
     uint32_t released_bytes;  /* by the last switch; 0 when it grew */
