@@ -3,12 +3,12 @@
 #ifndef FLEXC_TESTS_KT_H
 #define FLEXC_TESTS_KT_H
 
-#include "fixture.h"
 #include "flexrt/flx_kernel.h"
 #include "ir/cand.h"
 #include "ir/chunks.h"
 #include "ir/layer.h"
 #include "ir/options.h"
+#include "support/fixture.h"
 
 enum { KT_MAX_BUF = 10, KT_GUARD = 192 };
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "kt.h"
-#include "reference.h"
+#include "support/reference.h"
 
 struct conv_case {
     uint32_t n, h, w, c, oc, group;

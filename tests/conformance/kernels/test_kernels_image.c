@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "kt.h"
-#include "reference.h"
+#include "support/reference.h"
 
 /* Dense [n][c][h][w] <-> the order of images. */
 static double *planar_in(struct kt *k)

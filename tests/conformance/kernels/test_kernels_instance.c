@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fixture.h"
 #include "flx_find.h"
 #include "kernel_instances.h"
+#include "support/fixture.h"
 
 enum { BYTES_EACH = 1 << 16, ROUNDS = 8 };
 

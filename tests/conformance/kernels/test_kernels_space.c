@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "kt.h"
-#include "reference.h"
+#include "support/reference.h"
 
 static void set_space(struct layer *l, uint32_t rank, uint32_t row_dims,
                       const uint64_t *dim)

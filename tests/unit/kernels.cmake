@@ -1,0 +1,1 @@
+flexc_unit_test(catalogue LIBS flexc_kernels)
