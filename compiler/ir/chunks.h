@@ -45,7 +45,7 @@ struct chunks {
     uint32_t n_layer;
     uint32_t align;        /* of loads: addresses congruent to blob offsets */
     uint64_t resident_max; /* bytes when everything is resident */
-    uint64_t state_bytes; /* runtime state at the arena's bottom, x align */
+    uint64_t state_bytes;  /* runtime state at the arena's bottom, x align */
     uint64_t decode_bytes; /* workspace; 0 when every chunk is raw */
     uint64_t blob_bytes;
     uint8_t id[16]; /* model id */
