@@ -23,45 +23,45 @@ enum run_storage { RUN_CACHED, RUN_DIRECT, RUN_MEMORY };
 /* One field per row of run_opts.def, as given; then what they mean together. */
 struct run_args {
     uint64_t budget; /* bytes; 0: not given */
-    uint32_t plan;   /* RUN_PLAN_UNSET: not given */
-    const char *entry;
-    struct run_list input;
     uint64_t seed;
+    double rtol; /* negative: not given */
+    double atol;
+    const char *entry;
     const char *mean;
     const char *std;
     const char *layout;
-    bool resize;
     const char *output;
     const char *check;
-    double rtol; /* negative: not given */
-    double atol;
-    uint32_t runs;
-    uint32_t warmup;
-    uint32_t threads;
-    bool profile;
     const char *storage;
     const char *switches;
     const char *trace;
     const char *json;
-    bool no_build;
-    bool quiet;
-    bool conformance;
     const char *budgets;
-    bool cc;
-    struct run_list shape;
-    struct run_list constant;
     const char *target;
     const char *device;
     const char *numerics;
     const char *compress;
     const char *weights;
+    struct run_list input;
+    struct run_list shape;
+    struct run_list constant;
+    uint32_t plan; /* RUN_PLAN_UNSET: not given */
+    uint32_t runs;
+    uint32_t warmup;
+    uint32_t threads;
+    bool resize;
+    bool profile;
+    bool no_build;
+    bool quiet;
+    bool conformance;
+    bool cc;
     bool help;
     bool version;
 
     struct run_list path; /* arguments that are no options */
-    bool is_onnx;         /* the one path is a model, not a folder */
-    enum run_storage store;
     struct run_image_opt image;
+    enum run_storage store;
+    bool is_onnx; /* the one path is a model, not a folder */
 };
 
 /* Everything the arguments say; strings are argv's, lists in cx->keep.

@@ -240,8 +240,8 @@ static bool compile(const struct run_argv *v, const struct paths *p,
 bool run_build(const char *dir, const char *name, bool no_build, struct cx *cx,
                const char **so_path)
 {
-    struct paths p;
-    struct headers h;
+    struct paths p = {0};
+    struct headers h = {"", ""};
     struct run_argv v = {.arena = cx->scratch};
     char key[SHA256_HEX_CAP];
     const char *compiler = find_compiler(cx);

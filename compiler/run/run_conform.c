@@ -1,5 +1,6 @@
 #include "run/run_conform.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -254,19 +255,21 @@ static bool check_result(struct test *t, const struct data_set *s,
 static bool run_set(struct test *t, const struct run_model *m,
                     struct data_set *s)
 {
-    struct run_result first;
+    const struct flx_model *const tables = m->tables;
+    struct run_result first = {0};
+    assert(tables); /* compile() said so */
     struct run_setup setup = {
         .model = m,
         .n_thread = t->args->threads,
         .store = t->args->store,
         .n_run = RUNS_OF_A_TEST,
-        .input = pick_inputs(t, m->tables, s),
+        .input = pick_inputs(t, tables, s),
     };
     s->is_done = true;
     if (!setup.input) {
         return false;
     }
-    for (uint32_t i = 0; i < m->tables->n_plan; i++) {
+    for (uint32_t i = 0; i < tables->n_plan; i++) {
         struct run_result r;
         setup.plan = i;
         if (!run_exec(&setup, &t->cx, &r) || !check_result(t, s, &r)) {
@@ -305,7 +308,7 @@ static bool try_as_given(struct test *t)
     const char *model = path_join(&t->keep, t->dir, "model.onnx");
     t->try_name = "as given";
     for (uint32_t i = 0; model && i < t->n_set; i++) {
-        struct run_model m;
+        struct run_model m = {0};
         if (t->set[i].is_done) {
             continue;
         }
@@ -362,7 +365,7 @@ static bool try_with_constants(struct test *t)
         return true;
     }
     for (uint32_t i = 0; model && i < t->n_set; i++) {
-        struct run_model m;
+        struct run_model m = {0};
         if (!bake(t, &t->set[i], model) ||
             !compile(t, model, true, &t->set[i], &m)) {
             return false;

@@ -1,5 +1,6 @@
 #include "run/run_model.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -126,6 +127,7 @@ static void add_names(const char *table, struct cx *cx, struct run_model *m)
     struct diag side;
     diag_init(&side);
     struct cx quiet = {cx->keep, cx->scratch, &side, NULL};
+    assert(m->tables);
     if (file_exists(table) && open_table(table, NULL, &quiet, &other) &&
         other.tables->n_layer == m->tables->n_layer &&
         memcmp(other.tables->id, m->tables->id, FLX_ID_BYTES) == 0) {
