@@ -1,7 +1,7 @@
 /* Convolutions, and products with a constant right side, which are convolutions
  * of 1x1 over [rows, 1, K], or of the whole image where a flattened image is
  * multiplied: the image needs no other order then, only its weights do. */
-#include <math.h>
+#include <assert.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -137,8 +137,7 @@ static bool draft_conv(struct lower *lw, uint32_t node_ix, struct conv_job *job)
 /* ---- Conv, ConvTranspose --------------------------------------------------
  */
 
-static bool get_window(struct lower *lw, uint32_t node_ix, struct conv_job *job,
-                       const struct value **weights)
+static bool get_window(struct lower *lw, uint32_t node_ix, struct conv_job *job)
 {
     const struct node *const n = &lw->g->node[node_ix];
     const struct value *const w = &lw->g->value[n->in[1]];
@@ -176,15 +175,14 @@ static bool get_window(struct lower *lw, uint32_t node_ix, struct conv_job *job,
         job->p.pad_begin[i] = (int32_t)win.pad_begin[i];
         job->out[1 + i] = (uint64_t)win.out[i];
     }
-    *weights = w;
     return true;
 }
 
 bool lower_conv(struct lower *lw, uint32_t node_ix)
 {
+    const struct value *const w = &lw->g->value[lw->g->node[node_ix].in[1]];
     struct conv_job job = {.kind = LAYER_CONV};
-    const struct value *w;
-    if (!get_window(lw, node_ix, &job, &w)) {
+    if (!get_window(lw, node_ix, &job)) {
         return false;
     }
     const uint64_t taps = (uint64_t)job.p.kernel[0] * job.p.kernel[1];
@@ -233,14 +231,15 @@ static bool regroup(struct lower *lw, const struct value *w, uint64_t group,
 
 bool lower_deconv(struct lower *lw, uint32_t node_ix)
 {
+    const struct value *const w = &lw->g->value[lw->g->node[node_ix].in[1]];
     struct conv_job job = {.kind = LAYER_DECONV};
-    const struct value *w;
-    if (!get_window(lw, node_ix, &job, &w) ||
+    if (!get_window(lw, node_ix, &job) ||
         !lower_need_f32(lw, node_ix, w->dtype)) {
         return false;
     }
     const uint64_t taps = (uint64_t)job.p.kernel[0] * job.p.kernel[1];
     const uint64_t group = job.p.group;
+    assert(group > 0); /* pass_shapes has seen to it */
     const uint64_t n_in = (uint64_t)w->shape.dim[0] / group;
     const uint64_t n_out = (uint64_t)w->shape.dim[1];
     job.out[3] = n_out * group;

@@ -9,7 +9,8 @@
 struct expr {
     struct lower *lw;
     uint32_t root;
-    uint32_t n_step; /* beyond EXPR_MAX_STEP: it does not fit */
+    uint32_t n_node; /* beyond EXPR_MAX_STEP: it does not fit */
+    uint32_t n_step; /* likewise */
     struct expr_step step[EXPR_MAX_STEP];
     uint32_t n_leaf; /* beyond LAYER_MAX_IN: likewise */
     uint32_t leaf[LAYER_MAX_IN];
@@ -57,6 +58,8 @@ static void put_leaf(struct expr *e, uint32_t value)
 
 static bool put_node(struct expr *e, uint32_t node_ix);
 
+/* Goes as deep as n_node allows. */
+/* NOLINTNEXTLINE(misc-no-recursion) */
 static bool put_value(struct expr *e, uint32_t value)
 {
     const struct value *const v = &e->lw->g->value[value];
@@ -279,10 +282,11 @@ bool ewise_reads_twice(enum op_id op)
     return ewise_ops[op].reads_twice;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): likewise */
 static bool put_node(struct expr *e, uint32_t node_ix)
 {
     const struct node *const n = &e->lw->g->node[node_ix];
-    if (e->n_step > EXPR_MAX_STEP) {
+    if (e->n_node++ >= EXPR_MAX_STEP) {
         return true; /* it does not fit anyway */
     }
     /* The layer's own activation reads its result twice for free. */
@@ -295,7 +299,8 @@ static bool put_node(struct expr *e, uint32_t node_ix)
 
 static bool expr_is_held(const struct expr *e)
 {
-    return e->n_step <= EXPR_MAX_STEP && e->n_leaf <= LAYER_MAX_IN;
+    return e->n_node <= EXPR_MAX_STEP && e->n_step <= EXPR_MAX_STEP &&
+           e->n_leaf <= LAYER_MAX_IN;
 }
 
 bool lower_ewise_fits(struct lower *lw, uint32_t node_ix)

@@ -266,7 +266,8 @@ static bool take_all(struct lower *lw, const struct taker *t)
 }
 
 /* Elementwise node_ix's inputs, and theirs, become part of root's layer while
- * it has room. */
+ * it has room: that ends the recursion. */
+/* NOLINTNEXTLINE(misc-no-recursion) */
 static void take_in(struct lower *lw, uint32_t root, uint32_t node_ix)
 {
     const struct node *const n = &lw->g->node[node_ix];

@@ -163,7 +163,7 @@ static bool try_merge(struct lower *lw, uint32_t copy_ix)
         is_ok = move_draft(lw, &lw->draft[i], &p, a, d);
     }
     n = 0;
-    for (uint32_t i = 0; is_ok && i < lw->n_draft; i++) {
+    for (uint32_t i = 0; is_ok && made && i < lw->n_draft; i++) {
         if (i != copy_ix && touches(&lw->draft[i], a)) {
             lw->draft[i] = made[n++];
         }

@@ -1,5 +1,4 @@
 /* Operators that only move elements: views where strides can say it. */
-#include <math.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -262,6 +261,7 @@ bool lower_pad(struct lower *lw, uint32_t node_ix)
 static bool is_range(const struct value *ix, int64_t len, int64_t *start,
                      int64_t *step, uint64_t *n)
 {
+    *n = 0;
     if (!ix->is_const || !shape_count(&ix->shape, n) || *n == 0) {
         return false;
     }
@@ -295,9 +295,9 @@ bool lower_gather(struct lower *lw, uint32_t node_ix)
         !axis_resolve(lw->cx, n, node_int(n, "axis", 0), data.rank, &axis)) {
         return false;
     }
-    int64_t start;
-    int64_t step;
-    uint64_t count;
+    int64_t start = 0;
+    int64_t step = 1;
+    uint64_t count = 0;
     if (is_range(index, (int64_t)data.dim[axis], &start, &step, &count)) {
         view_slice(&data, axis, start, step, count);
         lower_set(lw, n->out[0], &data);
@@ -308,7 +308,7 @@ bool lower_gather(struct lower *lw, uint32_t node_ix)
         ix.dim[0] = 1;
         ix.stride[0] = 0;
     }
-    uint64_t dim[TENSOR_MAX_RANK];
+    uint64_t dim[TENSOR_MAX_RANK] = {0};
     uint64_t n_out = 1;
     const uint32_t rank = data.rank - 1 + ix.rank;
     if (rank > TENSOR_MAX_RANK) {

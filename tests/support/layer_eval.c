@@ -3,9 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-/* An operand ready to be read: element ix at data + (off + ix * stride). */
+/* An operand ready for use: element ix is off + ix * stride elements from data,
+ * and from dst where it may be written. */
 struct cursor {
-    uint8_t *data;
+    const uint8_t *data;
+    uint8_t *dst;
     uint32_t bytes; /* of an element */
     int64_t off;
     int64_t stride[TENSOR_MAX_RANK];
@@ -26,19 +28,23 @@ static struct cursor cursor_of(const struct eval *e, const struct operand *o)
 {
     struct cursor c = {.o = o, .bytes = dtype_bytes(o->dtype)};
     operand_linear(e->l, e->y, o, &c.off, c.stride);
-    c.data = o->buf == BUF_WEIGHTS
-                 ? (uint8_t *)(uintptr_t)e->y->weight[o->weight_ix].data.data
-                 : e->buf[o->buf];
+    c.dst = o->buf == BUF_WEIGHTS ? NULL : e->buf[o->buf];
+    c.data = c.dst ? c.dst : e->y->weight[o->weight_ix].data.data;
     return c;
 }
 
-static uint8_t *element(const struct cursor *c, const int64_t *ix)
+static int64_t place(const struct cursor *c, const int64_t *ix)
 {
     int64_t at = c->off;
     for (uint32_t k = 0; k < c->o->rank; k++) {
         at += ix[k] * c->stride[k];
     }
-    return c->data + at * (int64_t)c->bytes;
+    return at * (int64_t)c->bytes;
+}
+
+static const uint8_t *element(const struct cursor *c, const int64_t *ix)
+{
+    return c->data + place(c, ix);
 }
 
 static double get(const struct cursor *c, const int64_t *ix)
@@ -51,7 +57,7 @@ static double get(const struct cursor *c, const int64_t *ix)
 static void put(const struct cursor *c, const int64_t *ix, double value)
 {
     const float x = (float)value;
-    memcpy(element(c, ix), &x, sizeof x);
+    memcpy(c->dst + place(c, ix), &x, sizeof x);
 }
 
 static int64_t row_of(const struct eval *e, const struct operand *o,
@@ -479,7 +485,7 @@ static bool is_binary(enum expr_op op)
 static double ewise_one(struct eval *e, const int64_t *ix)
 {
     const struct ewise_param *const p = &e->y->p.ewise;
-    double stack[EXPR_MAX_STEP];
+    double stack[EXPR_MAX_STEP] = {0};
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->n_step; i++) {
         const struct expr_step *const s = &p->step[i];
@@ -548,7 +554,7 @@ static void eval_copy(struct eval *e)
             check_row(e, &e->in[0], ix, from);
             src = element(&e->in[0], from);
         }
-        memcpy(element(&e->out, ix), src, e->out.bytes);
+        memcpy(e->out.dst + place(&e->out, ix), src, e->out.bytes);
     } while (next(y->rank, y->dim, ix));
 }
 
@@ -580,7 +586,7 @@ static void eval_cast(struct eval *e)
                 to == DTYPE_BOOL
                     ? x != 0.0
                     : (from == DTYPE_F32 ? (int64_t)x : get_int(src, from));
-            memcpy(element(&e->out, ix), &i, e->out.bytes);
+            memcpy(e->out.dst + place(&e->out, ix), &i, e->out.bytes);
         }
     } while (next(y->rank, y->dim, ix));
 }
@@ -598,7 +604,8 @@ static void eval_gather(struct eval *e)
             from[k] = k < p->axis ? ix[k] : ix[k + p->index_rank - 1];
         }
         from[p->axis] = at < 0 ? at + (int64_t)p->axis_len : at;
-        memcpy(element(&e->out, ix), element(&e->in[0], from), e->out.bytes);
+        memcpy(e->out.dst + place(&e->out, ix), element(&e->in[0], from),
+               e->out.bytes);
     } while (next(y->rank, y->dim, ix));
 }
 

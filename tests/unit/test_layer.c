@@ -108,7 +108,8 @@ static void row_map__all_is_all(void **state)
 /* ---- a line of layers -----------------------------------------------------
  */
 
-enum { ROWS = 4, COLS = 6 };
+#define ROWS UINT64_C(4)
+#define COLS UINT64_C(6)
 static const float two[] = {2.0F};
 
 static struct operand by_row(uint32_t buf, uint64_t col0, uint64_t cols)

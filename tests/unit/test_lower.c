@@ -88,7 +88,7 @@ static bool is_right(struct fixture *f, const char *text)
     FILE *const file = fopen(path, "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(bytes.data, 1, bytes.len, file), bytes.len);
-    fclose(file);
+    (void)fclose(file);
     struct ref_error err;
     struct ref_graph *const ref = ref_graph_load(path, &err);
     assert_non_null(ref);

@@ -22,7 +22,7 @@ static const char *write_model(struct fixture *f, const char *name)
     const struct zoo_model *const model = zoo_find(name);
     const char *const path = fixture_temp_path(f, "net.onnx");
     struct zoo_opts opts;
-    struct zoo_net net;
+    struct zoo_net net = {0};
     assert_non_null(model);
     if (!zoo_resolve(model, &request, &f->diag, &opts) ||
         !zoo_build(model, &opts, &f->keep, &f->diag, &net)) {
@@ -62,8 +62,8 @@ static void check_model(struct fixture *f, const char *name,
                         uint32_t n_layer_max)
 {
     const char *const path = write_model(f, name);
-    struct graph g;
-    struct layers l;
+    struct graph g = {0};
+    struct layers l = {0};
     if (!onnx_import(path, &f->cx, &g) || !passes_run(&g, &f->cx, NULL, NULL) ||
         !lower(&g, &f->cx, &l) || !layers_check(&l, &f->cx)) {
         assert_no_diag(f);
