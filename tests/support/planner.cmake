@@ -1,6 +1,8 @@
-# layers_build: small networks as the planner sees them.
+# layers_build: small networks as the planner sees them. plan_emulate: executes
+# plans on a memory of tags.
 if(CMOCKA_FOUND)
     flexc_add_library(flexc_test_nets
         layers_build.c
+        plan_emulate.c
         LIBS flexc_ir flexc_base flexc_test_support)
 endif()
