@@ -48,8 +48,8 @@ void flx_cursor_next(const struct flx_section *s, struct flx_cursor *at)
 bool flx_seek(const struct flx_section *s, uint32_t pc, uint32_t iter,
               struct flx_place *out)
 {
-    if (pc < s->n_words && flx_op_of(s->word + pc) == FLX_LOOP) {
-        pc += FLX_LOOP_WORDS;
+    if (pc > s->n_words) {
+        return false;
     }
     uint32_t number = 0; /* executed before the loop, or before `at` */
     uint32_t in_body = 0;
@@ -72,7 +72,14 @@ bool flx_seek(const struct flx_section *s, uint32_t pc, uint32_t iter,
         }
     }
     if (at.pc != pc) {
-        return false; /* inside an instruction, or beyond the end */
+        return false; /* inside an instruction */
+    }
+    if (pc < s->n_words && flx_op_of(s->word + pc) == FLX_LOOP) {
+        at.n_iter = s->word[pc + 1];
+        pc += FLX_LOOP_WORDS;
+        at.pc = pc;
+        at.body = pc;
+        in_body = 0;
     }
     *out = (struct flx_place){at, number, 0};
     if (at.body == 0) {

@@ -1,0 +1,3 @@
+foreach(name flx_reads flx_plans)
+    flexc_fault_test(${name} LIBS flexc_test_runtime)
+endforeach()
