@@ -1,5 +1,7 @@
 #include "planner/plan_work.h"
 
+#include <stdlib.h>
+
 #include "base/arena.h"
 #include "base/size.h"
 
@@ -12,44 +14,74 @@ struct fill {
     const struct recipe *how;
     struct draft *d;
     struct rects *r;
-    const struct rect **list;
+    const struct rect **list; /* by address: what a slice may meet */
+    uint32_t n_list;
+    const struct rect **by_first; /* what is not in the list yet */
+    uint32_t n_fixed;
+    uint32_t next_fixed;
     uint64_t *slice_addr; /* per slice */
     uint32_t *rect_of;    /* per load instruction; UINT32_MAX: none */
     uint64_t floor;
 };
 
+/* ---- room ---- */
+
+static void list_insert(struct fill *f, const struct rect *x)
+{
+    uint32_t i = f->n_list++;
+    for (; i > 0 && f->list[i - 1]->addr > x->addr; i--) {
+        f->list[i] = f->list[i - 1];
+    }
+    f->list[i] = x;
+}
+
+/* Makes the list hold at least all that meets slots [first, last]; neither
+ * ever decreases in one pass over the loads, so what is over stays out. */
+static void list_advance(struct fill *f, int64_t first, int64_t last)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->n_list; i++) {
+        if (f->list[i]->last >= first) {
+            f->list[n++] = f->list[i];
+        }
+    }
+    f->n_list = n;
+    while (f->next_fixed < f->n_fixed &&
+           f->by_first[f->next_fixed]->first <= last) {
+        list_insert(f, f->by_first[f->next_fixed++]);
+    }
+}
+
 /* Address of a slice that lives from wait w on, if below the limit. */
-static bool find_hole(const struct fill *f, uint32_t n, struct rect *x,
-                      int64_t wait)
+static bool find_hole(const struct fill *f, struct rect *x, int64_t wait)
 {
     x->first = slot_of_wait(wait);
-    x->addr = rects_hole(f->r, f->list, n, x, f->floor);
+    x->addr = rects_hole(f->r, f->list, f->n_list, x, f->floor);
     return x->addr <= f->how->limit && x->bytes <= f->how->limit - x->addr;
 }
 
-/* The least wait in [lo, hi] for which there is room: more time only ever
- * takes room away. UINT64_MAX bytes of arena always have it. */
+/* The least wait in [lo, hi] for which the list leaves room: more time only
+ * ever takes room away. */
 static bool find_wait(const struct fill *f, struct rect *x, int64_t lo,
                       int64_t hi, int64_t *wait)
 {
-    const uint32_t n = rects_meeting(f->r, slot_of_wait(lo), x->last, f->list);
-    if (find_hole(f, n, x, lo)) {
+    if (find_hole(f, x, lo)) {
         *wait = lo;
         return true;
     }
-    if (!find_hole(f, n, x, hi)) {
+    if (!find_hole(f, x, hi)) {
         return false;
     }
     while (hi - lo > 1) { /* none at lo, room at hi */
         const int64_t mid = lo + (hi - lo) / 2;
-        if (find_hole(f, n, x, mid)) {
+        if (find_hole(f, x, mid)) {
             hi = mid;
         } else {
             lo = mid;
         }
     }
     *wait = hi;
-    return find_hole(f, n, x, hi);
+    return find_hole(f, x, hi);
 }
 
 static void set_address(struct fill *f, uint32_t ix, uint64_t addr)
@@ -109,12 +141,15 @@ static bool place_loads(struct fill *f, int64_t *last_wait)
         }
         struct rect x = rect_of_load(f, i);
         const int64_t due = (int64_t)u->first;
-        if (!find_wait(f, &x, f->how->late ? due : before, due, &b->wait)) {
+        const int64_t from = f->how->late ? due : before;
+        list_advance(f, slot_of_wait(from), x.last);
+        if (!find_wait(f, &x, from, due, &b->wait)) {
             return false;
         }
         set_address(f, i, x.addr + u->slice->shift);
         f->rect_of[i] = f->r->n;
-        f->r->x[f->r->n++] = x;
+        f->r->x[f->r->n] = x;
+        list_insert(f, &f->r->x[f->r->n++]);
         before = b->wait;
     }
     *last_wait = before;
@@ -142,6 +177,7 @@ static void pull_loads(struct fill *f, int64_t last_wait)
         const int64_t lo = before > x.last - n_box ? before : x.last - n_box;
         own->bytes = 0;
         own->addr = 0;
+        f->n_list = rects_meeting(f->r, slot_of_wait(lo), x.last, f->list);
         int64_t wait = 0;
         if (lo >= 0 || !find_wait(f, &x, lo, 0, &wait)) {
             *own = old;
@@ -222,6 +258,13 @@ static void finish(struct fill *f)
     }
 }
 
+static int by_first(const void *a, const void *b)
+{
+    const struct rect *const *const x = a;
+    const struct rect *const *const y = b;
+    return (*x)->first < (*y)->first ? -1 : (*x)->first > (*y)->first;
+}
+
 bool draft_load(const struct work *w, const struct recipe *how, struct draft *d,
                 struct rects *r)
 {
@@ -232,14 +275,20 @@ bool draft_load(const struct work *w, const struct recipe *how, struct draft *d,
         .d = d,
         .r = r,
         .list = arena_new(a, const struct rect *, (uint64_t)r->n + d->p.n_load),
+        .by_first = arena_new(a, const struct rect *, r->n),
+        .n_fixed = r->n,
         .slice_addr = arena_new(a, uint64_t, d->s->n),
         .rect_of = arena_new(a, uint32_t, d->p.n_load),
         .floor = size_div_up(d->p.state_bytes + d->p.resident_bytes, w->align) *
                  w->align,
     };
-    if (!f.list || !f.slice_addr || !f.rect_of) {
+    if (!f.list || !f.by_first || !f.slice_addr || !f.rect_of) {
         return false;
     }
+    for (uint32_t i = 0; i < r->n; i++) {
+        f.by_first[i] = &r->x[i];
+    }
+    qsort(f.by_first, r->n, sizeof *f.by_first, by_first);
     int64_t last_wait = 0;
     d->fits = place_loads(&f, &last_wait);
     if (!d->fits) {

@@ -20,6 +20,7 @@ enum {
     MAX_SLICE = 2 << 20, /* bytes: one load, about one piece to compute on */
     SLICE_SIZES = 4,     /* tried per budget */
     RESIDENT_STEPS = 16,
+    REFINEMENTS = 4,
     IN_FLIGHT_LEAST = 2
 };
 
@@ -354,6 +355,16 @@ static bool try_residents(const struct work *w, uint64_t budget,
     return true;
 }
 
+/* Index of the longest resident prefix of at most this many bytes, not above
+ * `most`. */
+static uint32_t cut_below(const struct work *w, uint32_t most, uint64_t bytes)
+{
+    while (most > 0 && w->cut[most] > bytes) {
+        most--;
+    }
+    return most;
+}
+
 static bool try_slices(const struct work *w, uint64_t budget,
                        uint64_t slice_bytes, struct found *best)
 {
@@ -366,15 +377,36 @@ static bool try_slices(const struct work *w, uint64_t budget,
     uint32_t before = UINT32_MAX;
     for (uint32_t i = 0; fits && i < ARRAY_LEN(part); i++) {
         const uint64_t want = w->cut[most] / RESIDENT_STEPS * part[i];
-        uint32_t cut = most;
-        while (cut > 0 && i > 0 && w->cut[cut] > want) {
-            cut--;
-        }
+        const uint32_t cut = i == 0 ? most : cut_below(w, most, want);
         if (cut != before && best->ns > best->enough_ns &&
             !try_residents(w, budget, w->cut[cut], slice_bytes, best)) {
             return false;
         }
         before = cut;
+    }
+    return true;
+}
+
+/* Moves the best's residents by ever smaller steps, as long as it pays. */
+static bool refine(const struct work *w, uint64_t budget, struct found *best)
+{
+    uint32_t most = 0;
+    bool fits = false;
+    if (!most_residents(w, best->t.slice_bytes, budget, &most, &fits)) {
+        return false;
+    }
+    uint64_t step = w->cut[most] / 8;
+    for (uint32_t i = 0; fits && i < REFINEMENTS; i++, step /= 2) {
+        const uint64_t here = best->t.resident_bytes;
+        const uint64_t around[] = {here + step, here - size_min(here, step)};
+        for (uint32_t k = 0; k < ARRAY_LEN(around); k++) {
+            const uint32_t cut = cut_below(w, most, around[k]);
+            if (w->cut[cut] != here && best->ns > best->enough_ns &&
+                !try_residents(w, budget, w->cut[cut], best->t.slice_bytes,
+                               best)) {
+                return false;
+            }
+        }
     }
     return true;
 }
@@ -392,11 +424,18 @@ static bool find_plan(struct search *f, uint64_t budget)
     /* Slices of one chunk at last. */
     for (uint32_t i = 0; i < SLICE_SIZES; i++) {
         const uint64_t size = i + 1 < SLICE_SIZES ? bytes >> 2 * i : 0;
+        const uint64_t so_far = best.ns;
         if (!try_slices(w, budget, size, &best)) {
             return false;
         }
+        if (best.ns == so_far && best.ns < before_ns) {
+            break; /* smaller ones only get worse */
+        }
     }
     if (best.ns < before_ns) {
+        if (!refine(w, budget, &best)) {
+            return false;
+        }
         struct plan p;
         if (!make_again(w, &best.t, &p)) {
             return false;
