@@ -324,8 +324,10 @@ static bool check_load(const struct flx_model *m, const uint32_t *plan,
         if ((in[3] ^ first->blob_off) % m->align != 0) {
             return false;
         }
-        lo -= lo % m->align;
-        hi = (hi + m->align - 1) / m->align * m->align;
+        if (flags != FLX_LOAD_RESIDENT) {
+            lo -= lo % m->align;
+            hi = (hi + m->align - 1) / m->align * m->align;
+        }
     }
     const int64_t low = -(int64_t)h->n_compute;
     const int64_t wait0 = flx_load_wait(in, 0);

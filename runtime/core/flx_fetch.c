@@ -52,7 +52,9 @@ static enum flx_err start_read(struct flx_load *load)
     load->n_reading = n;
     uint8_t *dst = load->next_dst;
     const uint32_t align = rt->port.read_align;
-    if (align > 1) { /* flx_open has seen that there is room around dst */
+    /* Around a resident there are others, which may be in use: not one byte
+     * more than it. Any other load has room for whole units. */
+    if (align > 1 && !load->resident) {
         const uint32_t before = off % align;
         off -= before;
         dst -= before;

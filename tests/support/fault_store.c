@@ -35,7 +35,8 @@ enum flx_err fault_store_start(void *store, uint32_t off, void *dst,
     struct fault_store *s = store;
     s->is_misused |= s->is_reading || len == 0;
     if (s->read_align > 0) {
-        s->is_misused |= (off | len | (uintptr_t)dst) % s->read_align != 0;
+        s->is_misused |= (off ^ (uintptr_t)dst) % s->read_align != 0;
+        s->n_partial += (off | len) % s->read_align != 0;
         /* The last unit may reach beyond the blob. */
         const uint32_t left = s->mem.bytes - off;
         len = len > left && len - left < s->read_align ? left : len;

@@ -19,11 +19,12 @@ enum fault {
 
 struct fault_store {
     struct flx_store_mem mem;
-    uint32_t read_align; /* 0, or what every read must be a multiple of */
+    uint32_t read_align; /* 0, or: off and dst must be congruent modulo this */
     enum fault fault;
     uint64_t fault_at; /* number of the read, from 0; see n_read */
 
-    uint64_t n_read; /* reads begun */
+    uint64_t n_read;    /* reads begun */
+    uint64_t n_partial; /* of them, not of whole units of read_align */
     uint64_t bytes_asked;
     uint32_t n_pending; /* polls answered with FLX_PENDING */
     bool is_reading;

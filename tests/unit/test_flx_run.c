@@ -185,7 +185,8 @@ static void trace__sees_boxes_and_loads_in_order(void **state)
     rt_model_free(&m);
 }
 
-/* No read may be longer than needed but for units of the store. */
+/* Whole units where there is room for them, exactly the bytes of a resident,
+ * whose neighbours may be in use. */
 static void run__reads_whole_units_where_the_store_wants_them(void **state)
 {
     (void)state;
@@ -203,6 +204,9 @@ static void run__reads_whole_units_where_the_store_wants_them(void **state)
             for (uint32_t seed = 0; seed < 3; seed++) {
                 rt_run_once(&s, seed);
             }
+            /* The resident loads. */
+            static const uint32_t k_resident[RT_N_PLAN] = {4, 0, 2, 1, 4};
+            assert_int_equal(s.store.n_partial, k_resident[plan]);
             rt_close(&s);
         }
     }

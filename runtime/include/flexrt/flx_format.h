@@ -179,7 +179,8 @@ enum {
  * Loads start and complete in order. A resident load brings only chunks whose
  * present bit is clear, and sets it. When every chunk of the model is raw, w3
  * is congruent to the first chunk's blob_off modulo the model's align, and the
- * bytes that complete the first and last unit of align belong to the load. */
+ * bytes that complete the first and last unit of align belong to the load
+ * unless it is resident. */
 #define FLX_LOAD_RESIDENT 1u
 
 /* Boundaries, ascending by compute counter: where another plan can take over.

@@ -44,10 +44,12 @@ struct flx_port {
      *
      * read_align: 0 or 1 when the store reads any bytes. Else a power of two,
      * and where the model allows it (every chunk raw, align a multiple of
-     * read_align) off, dst and len are multiples of it; such a read may end
-     * beyond the blob's last byte, by less than read_align, and brings what
-     * there is. Other reads are exact: where the store cannot do them, it
-     * returns an error. */
+     * read_align) off and dst are congruent modulo it. Loads that do not stay
+     * are then made of whole units: off, dst and len are multiples of it; such
+     * a read may end beyond the blob's last byte, by less than read_align, and
+     * brings what there is. Loads of residents are exact, since their
+     * neighbours may be in use; where the store cannot do that, it reads the
+     * ends by way of its own memory. */
     const uint8_t *map;
     uint32_t read_align;
     enum flx_err (*start_read)(void *ctx, uint32_t off, void *dst,

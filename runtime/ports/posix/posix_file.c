@@ -65,50 +65,57 @@ void flx_posix_file_close(struct flx_posix *p)
     close(p->fd);
 }
 
-/* Reads are whole units when the core has room for that, so that both ends of
- * this one may be direct; the last unit may be cut by the end of the file. */
-static bool can_be_direct(const struct flx_posix *p, uint32_t off,
-                          const void *dst, uint32_t len)
+/* The next piece of a read: whole units directly, what is before and after
+ * them through the cache, so that no byte is written that was not asked for. */
+static uint32_t next_piece(const struct flx_posix *p, uint32_t off,
+                           const uint8_t *dst, uint32_t len, int *fd)
 {
-    return p->direct_fd >= 0 &&
-           (off | len | (uintptr_t)dst) % FLX_POSIX_READ_ALIGN == 0;
+    const uint32_t unit = FLX_POSIX_READ_ALIGN;
+    const uint32_t before = off % unit;
+    *fd = p->fd;
+    if (p->direct_fd < 0 || (uintptr_t)dst % unit != before) {
+        return len;
+    }
+    if (before != 0) {
+        return len < unit - before ? len : unit - before;
+    }
+    if (len < unit) {
+        return len;
+    }
+    *fd = p->direct_fd;
+    return len - len % unit;
 }
 
 static enum flx_err read_all(const struct flx_posix *p, uint32_t off,
                              uint8_t *dst, uint32_t len)
 {
-    int fd = can_be_direct(p, off, dst, len) ? p->direct_fd : p->fd;
     if (off > p->file_bytes) {
         return FLX_E_STORAGE;
     }
-    /* What a unit has beyond the end of the file is not asked for. */
-    uint64_t left = p->file_bytes - off;
-    left = left > len ? len : left;
-    if (len - left >= FLX_POSIX_READ_ALIGN ||
-        (left < len && len % FLX_POSIX_READ_ALIGN != 0)) {
+    /* Only the last unit of a read of whole units may reach beyond the end. */
+    const uint64_t in_file = p->file_bytes - off;
+    const uint64_t beyond = len > in_file ? len - in_file : 0;
+    if (beyond >= FLX_POSIX_READ_ALIGN ||
+        (beyond > 0 && (off | len) % FLX_POSIX_READ_ALIGN != 0)) {
         return FLX_E_STORAGE;
     }
-    while (left > 0) {
-        /* A direct read has the whole length, and comes short at the end. */
-        const ssize_t n =
-            pread(fd, dst, fd == p->fd ? (size_t)left : len, (off_t)off);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0 && errno == EINVAL && fd != p->fd) {
-            fd = p->fd; /* no direct reads here after all */
-            continue;
-        }
-        if (n <= 0) {
-            return FLX_E_STORAGE;
-        }
-        const uint32_t got = (uint64_t)n > left ? (uint32_t)left : (uint32_t)n;
-        off += got;
-        dst += got;
-        len -= got;
-        left -= got;
-        if (!can_be_direct(p, off, dst, len)) {
+    bool is_direct = true; /* until the file system says no */
+    while (len > beyond) {
+        int fd;
+        uint32_t piece = next_piece(p, off, dst, len, &fd);
+        if (fd == p->fd || !is_direct) {
             fd = p->fd;
+            piece = piece > len - beyond ? (uint32_t)(len - beyond) : piece;
+        }
+        const ssize_t n = pread(fd, dst, piece, (off_t)off);
+        if (n < 0 && errno == EINVAL && fd != p->fd) {
+            is_direct = false;
+        } else if (n == 0 || (n < 0 && errno != EINTR)) {
+            return FLX_E_STORAGE;
+        } else if (n > 0) {
+            off += (uint32_t)n;
+            dst += n;
+            len -= (uint32_t)n;
         }
     }
     return FLX_OK;
