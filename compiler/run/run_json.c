@@ -6,11 +6,17 @@
 #include "base/diag.h"
 #include "base/numtext.h"
 
-/* The budget as bytes; a plan for `max` has none but its peak. */
+/* A plan for `max` has none. */
+static bool has_budget(const struct flx_plan_head *h)
+{
+    return h->budget_lo != UINT32_MAX || h->budget_hi != UINT32_MAX;
+}
+
+/* In bytes; of `max` its peak. */
 static uint64_t budget_of(const struct flx_plan_head *h)
 {
-    const uint64_t budget = (uint64_t)h->budget_hi << 32 | h->budget_lo;
-    return budget == UINT64_MAX ? h->arena_bytes : budget;
+    return has_budget(h) ? (uint64_t)h->budget_hi << 32 | h->budget_lo
+                         : h->arena_bytes;
 }
 
 /* ---- JSON ---------------------------------------------------------------- */
@@ -133,23 +139,19 @@ bool run_json_print(const struct run_report *r, uint32_t n, struct cx *cx,
 
 /* ---- text ---------------------------------------------------------------- */
 
-static void put_size(struct buf *out, const char *what, uint64_t bytes)
-{
-    char text[SIZE_TEXT_CAP];
-    size_text(text, bytes);
-    buf_printf(out, "%s %s", what, text);
-}
-
 void run_text_print(const struct run_report *report, struct buf *out)
 {
     const struct run_result *r = report->result;
-    const bool has_budget =
-        r->head.budget_lo != UINT32_MAX || r->head.budget_hi != UINT32_MAX;
-    buf_printf(out, "plan %" PRIu32 ":", r->plan);
-    put_size(out, " budget", budget_of(&r->head));
-    put_size(out, has_budget ? ", peak" : " (all resident), peak",
-             r->arena_peak);
-    put_size(out, ", memory over idle", r->rss_over_idle);
+    buf_printf(out, "plan %" PRIu32 ": budget ", r->plan);
+    if (has_budget(&r->head)) {
+        char text[SIZE_TEXT_CAP];
+        size_text(text, budget_of(&r->head));
+        buf_str(out, text);
+    } else {
+        buf_str(out, "max");
+    }
+    buf_printf(out, ", peak %.3f MB, memory over idle %.3f MB",
+               (double)r->arena_peak / 1e6, (double)r->rss_over_idle / 1e6);
     buf_printf(out,
                "\n  latency %.3f ms (median of %" PRIu32
                ", %.3f to %.3f), predicted %.3f ms\n",

@@ -1,8 +1,9 @@
 #!/bin/sh
-# conformance.sh FLEXRUN models|light: trained models with the outputs that ONNX
-# Runtime gave, or whole networks of the ONNX release, at the least budget and
-# with everything resident: right, and the same bits. Data: $FLEXC_TEST_DATA,
-# else ../shared beside the source tree, else skipped.
+# conformance.sh FLEXRUN models|light|node: trained models with the outputs that
+# ONNX Runtime gave, whole networks of the ONNX release, or its tests of single
+# operators, at the least budget and with everything resident: right, and the
+# same bits. Data: $FLEXC_TEST_DATA, else ../shared beside the source tree, else
+# skipped.
 set -eu
 flexrun=$1
 kind=$2
@@ -23,8 +24,12 @@ light)
         test_light_zfnet512
     folder=conformance/light
     ;;
+node)
+    set --
+    folder=conformance/node
+    ;;
 *)
-    echo "usage: conformance.sh FLEXRUN models|light"
+    echo "usage: conformance.sh FLEXRUN models|light|node"
     exit 2
     ;;
 esac
@@ -33,10 +38,14 @@ if [ ! -d "$data/$folder" ]; then
     exit 77
 fi
 n=$#
-for name in "$@"; do
-    shift
-    set -- "$@" "$data/$folder/$name"
-done
+if [ "$n" = 0 ]; then
+    set -- "$data/$folder"/*
+else
+    for name in "$@"; do
+        shift
+        set -- "$@" "$data/$folder/$name"
+    done
+fi
 # Our temporary folder, to see that flexrun leaves nothing in it.
 temp=$(mktemp -d "${TMPDIR:-/tmp}/flexc-test-XXXXXX")
 trap 'rm -rf "$temp"' EXIT
@@ -49,5 +58,16 @@ cat "$temp/out"
     echo "FAIL: flexrun leaves $(ls "$temp")"
     exit 1
 }
-# A model that is not supported is a failure here.
-[ "$(tail -n 1 "$temp/out")" = "$n passed, 0 failed, 0 skipped" ]
+last=$(tail -n 1 "$temp/out")
+if [ "$kind" = node ]; then
+    # Operators that are not supported yet are skipped; none is lost again. The
+    # bound only grows.
+    least=175
+    [ "${last%% *}" -ge $least ] || {
+        echo "FAIL: fewer than $least passed"
+        exit 1
+    }
+else
+    # A model that is not supported is a failure here.
+    [ "$last" = "$n passed, 0 failed, 0 skipped" ]
+fi
