@@ -21,7 +21,7 @@ void dims_of(const struct shape *s, uint64_t dim[TENSOR_MAX_RANK])
 bool lower_need_f32(struct lower *lw, uint32_t node_ix, enum dtype t)
 {
     return t == DTYPE_F32 ||
-           node_error(lw->cx, &lw->g->node[node_ix], E_TYPE,
+           node_error(lw->cx, &lw->g->node[node_ix], E_UNSUPPORTED,
                       "arithmetic on %s is not supported, only on f32",
                       dtype_name(t));
 }
