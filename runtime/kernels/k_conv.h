@@ -93,6 +93,66 @@ FLX_INLINE void flx_pixel_next(struct flx_pixel *p, uint32_t rows, uint32_t w)
     }
 }
 
+/* Activations that take a call a run, not a few instructions a vector. */
+FLX_INLINE uint32_t flx_conv_is_heavy(uint32_t act)
+{
+    return act == FLX_ACT_SIGMOID || act == FLX_ACT_TANH || act == FLX_ACT_SILU;
+}
+
+/* What a walk over sums does to each, in this order. */
+struct flx_conv_steps {
+    uint32_t add_before; /* the residual */
+    uint32_t act;        /* not a heavy one */
+    uint32_t add_after;
+    uint32_t to_out; /* or back into the sums */
+};
+
+/* n lanes of the sums buf[m][16] of m pixels from p, channels from c0. */
+FLX_INLINE void flx_conv_walk(const struct flx_conv_arg *a,
+                              const struct flx_conv *v, float *buf,
+                              const float *slope, struct flx_pixel p,
+                              uint32_t m, uint32_t c0, uint32_t n,
+                              struct flx_conv_steps s)
+{
+    float *o = buf;
+    const float *r = buf;
+    for (uint32_t i = 0; i < m; i++) {
+        float *b = buf + i * FLX_PANEL;
+        if (i == 0 || p.x == 0) {
+            o = flx_image_row(&v->out, p.n, p.y) + p.x * a->out_pix + c0;
+            if (s.add_before || s.add_after) {
+                r = flx_image_row(&v->res, p.n, p.y) + p.x * a->res_pix + c0;
+            }
+        }
+        for (uint32_t j = 0; j < n; j += FLX_LANES) {
+            const uint32_t lanes = flx_min_u(FLX_LANES, n - j);
+            flx_v x = flx_load(b + j);
+            flx_v y = x;
+            if (s.add_before || s.add_after) {
+                y = lanes == FLX_LANES ? flx_load(r + j)
+                                       : flx_load_n(r + j, lanes, 0.0f);
+            }
+            x = s.add_before ? x + y : x;
+            x = s.act == FLX_ACT_PRELU
+                    ? flx_expr_lanes(FLX_EXPR_PRELU, x, flx_load(slope + j))
+                    : flx_act_v(s.act, a->act_a, a->act_b, x);
+            x = s.add_after ? x + y : x;
+            if (!s.to_out) {
+                flx_store(b + j, x);
+            } else if (lanes == FLX_LANES) {
+                flx_store(o + j, x);
+            } else {
+                flx_store_n(o + j, x, lanes);
+            }
+        }
+        o += a->out_pix;
+        if (s.add_before || s.add_after) {
+            r += a->res_pix;
+        }
+        flx_pixel_next(&p, a->out_rows, a->out_w);
+    }
+}
+
 /* The epilogue of n lanes of m pixels, from the sums in buf[m][16]: residual
  * and activation after the last K block, then the one store. */
 FLX_INLINE void flx_conv_store(const struct flx_conv_arg *a,
@@ -100,46 +160,24 @@ FLX_INLINE void flx_conv_store(const struct flx_conv_arg *a,
                                const float *slope, struct flx_pixel p,
                                uint32_t m, uint32_t c0, uint32_t n)
 {
-    const uint32_t before = v->is_last && a->residual == FLX_RES_BEFORE_ACT;
-    const uint32_t after = v->is_last && a->residual == FLX_RES_AFTER_ACT;
-    struct flx_pixel q = p;
-    for (uint32_t i = 0; before && i < m; i++) {
-        float *b = buf + i * FLX_PANEL;
-        const float *r =
-            flx_image_row(&v->res, q.n, q.y) + q.x * a->res_pix + c0;
-        flx_pixel_next(&q, a->out_rows, a->out_w);
-        uint32_t j = 0;
-        for (; j + FLX_LANES <= n; j += FLX_LANES) {
-            flx_store(b + j, flx_load(b + j) + flx_load(r + j));
+    struct flx_conv_steps s = {
+        .add_before = v->is_last && a->residual == FLX_RES_BEFORE_ACT,
+        .act = v->is_last ? a->act : FLX_ACT_NONE,
+        .add_after = v->is_last && a->residual == FLX_RES_AFTER_ACT,
+        .to_out = 1};
+    if (v->is_last && flx_conv_is_heavy(a->act)) {
+        if (s.add_before) {
+            const struct flx_conv_steps add = {.add_before = 1};
+            flx_conv_walk(a, v, buf, slope, p, m, c0, n, add);
+            s.add_before = 0;
         }
-        for (; j < n; j++) {
-            b[j] += r[j];
-        }
-    }
-    if (v->is_last) {
         flx_run_act(a->act, a->act_a, a->act_b, slope, buf, m * FLX_PANEL);
+        s.act = FLX_ACT_NONE;
     }
-    q = p;
-    for (uint32_t i = 0; i < m; i++) {
-        float *b = buf + i * FLX_PANEL;
-        if (after) {
-            const float *r =
-                flx_image_row(&v->res, q.n, q.y) + q.x * a->res_pix + c0;
-            for (uint32_t j = 0; j < n; j++) {
-                b[j] += r[j];
-            }
-        }
-        float *o = flx_image_row(&v->out, q.n, q.y) + q.x * a->out_pix + c0;
-        flx_pixel_next(&q, a->out_rows, a->out_w);
-        if (n == FLX_PANEL) {
-            for (uint32_t j = 0; j < FLX_PANEL; j += FLX_LANES) {
-                flx_store(o + j, flx_load(b + j));
-            }
-        } else {
-            for (uint32_t j = 0; j < n; j++) {
-                o[j] = b[j];
-            }
-        }
+    if (FLX_LANES > 1 && n == FLX_PANEL) {
+        flx_conv_walk(a, v, buf, slope, p, m, c0, FLX_PANEL, s);
+    } else {
+        flx_conv_walk(a, v, buf, slope, p, m, c0, n, s);
     }
 }
 
@@ -168,9 +206,12 @@ FLX_INLINE void flx_conv_resume(const struct flx_conv_arg *a,
 
 /* A block of pixels: where each one's rows of the input are. */
 struct flx_conv_block {
-    const float *row[FLX_CONV_TABLE]; /* [kh][cap]; flx_zero outside */
-    int32_t x0[FLX_CONV_TABLE];       /* [cap]; column of the first tap */
-    uint32_t cap;                     /* pixels that the table can hold */
+    /* [kh][cap]: the pixel's first tap, or where taps leave the image sideways
+     * (see edge) the row itself; flx_zero outside the image. */
+    const float *at[FLX_CONV_TABLE];
+    int32_t x0[FLX_CONV_TABLE];   /* [cap]: column of the first tap */
+    uint8_t edge[FLX_CONV_TABLE]; /* [cap / FLX_TILE_M]: of any in the tile */
+    uint32_t cap;                 /* pixels that the table can hold */
 };
 
 FLX_INLINE void flx_conv_fill(const struct flx_conv_arg *a,
@@ -178,13 +219,24 @@ FLX_INLINE void flx_conv_fill(const struct flx_conv_arg *a,
                               struct flx_conv_block *b, struct flx_pixel p,
                               uint32_t n)
 {
+    const int32_t reach =
+        (int32_t)a->in_w - (int32_t)((a->kernel_w - 1) * a->dilation_w);
     for (uint32_t i = 0; i < n || i % FLX_TILE_M != 0; i++) {
-        b->x0[i] = (int32_t)(p.x * a->stride_w) - a->pad_left;
+        const int32_t x0 = (int32_t)(p.x * a->stride_w) - a->pad_left;
         const int32_t y0 = (int32_t)(p.y * a->stride_h) - a->pad_top;
+        const uint32_t is_edge = x0 < 0 || x0 >= reach;
+        const uint32_t tile = i / FLX_TILE_M;
+        b->x0[i] = x0;
+        b->edge[tile] =
+            (uint8_t)(is_edge | (i % FLX_TILE_M ? b->edge[tile] : 0));
         for (uint32_t kh = 0; kh < a->kernel_h; kh++) {
             const uint32_t y = (uint32_t)(y0 + (int32_t)(kh * a->dilation_h));
-            b->row[kh * b->cap + i] =
-                y < a->in_rows ? flx_image_row(&v->in, p.n, y) : flx_zero;
+            const float *at = flx_zero;
+            if (y < a->in_rows) {
+                at = flx_image_row(&v->in, p.n, y) +
+                     (is_edge ? 0 : (size_t)x0 * a->in_pix);
+            }
+            b->at[kh * b->cap + i] = at;
         }
         /* Spare rows of the last tile repeat the last pixel. */
         if (i + 1 < n) {
@@ -198,89 +250,137 @@ FLX_INLINE void flx_conv_fill(const struct flx_conv_arg *a,
 FLX_INLINE uint32_t flx_conv_run(const struct flx_conv_arg *a,
                                  const struct flx_conv *v,
                                  const struct flx_conv_block *b, uint32_t i,
-                                 uint32_t is_inside, uint32_t c0, uint32_t k,
+                                 uint32_t c0, uint32_t k, uint32_t k1,
                                  const float **p)
 {
     const uint32_t row = a->kernel_w * v->c;
     const uint32_t kh = k / row;
-    const uint32_t at = k - kh * row;
-    const float *const *r = b->row + kh * b->cap + i;
-    const int32_t *x0 = b->x0 + i;
+    const uint32_t in_row = k - kh * row;
+    const float *const *at = b->at + kh * b->cap + i;
+    const uint32_t is_edge = b->edge[i / FLX_TILE_M];
     /* Taps of a kernel row follow each other in memory. */
     const uint32_t is_dense =
         a->kernel_w == 1 ||
         (a->dilation_w == 1 && a->group == 1 && a->in_pix == a->in_c);
     uint32_t n;
-    if (is_dense && is_inside) {
-        n = row - at;
+    if (is_dense && !is_edge) {
+        n = row - in_row;
         for (uint32_t j = 0; j < FLX_TILE_M; j++) {
-            p[j] = r[j] == flx_zero ? flx_zero
-                                    : r[j] + x0[j] * (ptrdiff_t)a->in_pix +
-                                          (ptrdiff_t)(at + c0);
+            p[j] = at[j];
+        }
+        if (in_row + c0 > 0) {
+            for (uint32_t j = 0; j < FLX_TILE_M; j++) {
+                p[j] = p[j] == flx_zero ? flx_zero : p[j] + in_row + c0;
+            }
         }
     } else {
-        const uint32_t kw = at / v->c;
-        const uint32_t c = at - kw * v->c;
+        const uint32_t kw = in_row / v->c;
+        const uint32_t c = in_row - kw * v->c;
+        const uint32_t reach = a->in_w - (a->kernel_w - 1) * a->dilation_w;
         n = v->c - c;
         for (uint32_t j = 0; j < FLX_TILE_M; j++) {
-            const uint32_t x = (uint32_t)x0[j] + kw * a->dilation_w;
-            p[j] = x >= a->in_w || r[j] == flx_zero
+            const uint32_t x0 = (uint32_t)b->x0[i + j];
+            const uint32_t step = kw * a->dilation_w;
+            /* Of a pixel without taps outside, at[j] is the first one. */
+            const uint32_t is_inside =
+                b->x0[i + j] >= 0 && b->x0[i + j] < (int32_t)reach;
+            const uint32_t x = is_inside ? step : x0 + step;
+            p[j] = at[j] == flx_zero || x0 + step >= a->in_w
                        ? flx_zero
-                       : r[j] + (size_t)x * a->in_pix + c0 + c;
+                       : at[j] + (size_t)x * a->in_pix + c0 + c;
         }
     }
-    n = flx_min_u(n, v->k1 - k);
+    n = flx_min_u(n, k1 - k);
     return row > FLX_ZERO_FLOATS ? flx_min_u(n, FLX_ZERO_FLOATS) : n;
 }
 
-/* Whether no tap of the tile at i leaves the image to the left or right. */
-FLX_INLINE uint32_t flx_conv_inside(const struct flx_conv_arg *a,
-                                    const struct flx_conv_block *b, uint32_t i)
-{
-    const int32_t reach =
-        (int32_t)a->in_w - (int32_t)((a->kernel_w - 1) * a->dilation_w);
-    uint32_t is_inside = 1;
-    for (uint32_t j = i; j < i + FLX_TILE_M; j++) {
-        is_inside &= b->x0[j] >= 0 && b->x0[j] < reach;
-    }
-    return is_inside;
-}
+/* Rows of a panel that stay in the nearest cache while a block of pixels passes
+ * over them; sums wait in buf in between. */
+#if FLX_LANES > 1
+enum { FLX_CONV_CHUNK = 256, FLX_CONV_SUMS = FLX_CONV_BLOCK };
+#define FLX_CONV_CHUNKED 1024u /* from this many rows on it pays */
+#else
+enum { FLX_CONV_CHUNK = 1, FLX_CONV_SUMS = FLX_TILE_M };
+#define FLX_CONV_CHUNKED UINT32_MAX
+#endif
 
-/* One tile: m pixels from p, panel `panel` whose weights are at w. */
+/* One tile at i of the block, rows [k, k1) of panel `panel` whose weights are
+ * at w, into buf[FLX_TILE_M][16]. */
 FLX_INLINE void flx_conv_tile(const struct flx_conv_arg *a,
                               const struct flx_conv *v,
                               const struct flx_conv_block *b, uint32_t i,
-                              struct flx_pixel p, uint32_t m, uint32_t panel,
-                              const float *w)
+                              uint32_t panel, const float *w, uint32_t k,
+                              uint32_t k1, float *buf)
 {
-    const uint32_t g = panel / v->oc_panels;
-    const uint32_t o = (panel - g * v->oc_panels) * FLX_PANEL;
-    const uint32_t n = flx_min_u(FLX_PANEL, v->oc - o);
-    const uint32_t is_inside = flx_conv_inside(a, b, i);
-    float buf[FLX_TILE_M * FLX_PANEL];
-    if (v->k0 > 0) {
-        flx_conv_resume(a, v, buf, p, m, g * v->oc + o, n);
-    }
+    const uint32_t c0 = panel / v->oc_panels * v->c;
     for (uint32_t s = 0; s < FLX_TILE_SUBS; s++) {
         const uint32_t lane = s * FLX_TILE_LANES;
         struct flx_tile t;
-        if (v->k0 > 0) {
+        if (k > 0) {
             flx_tile_get(&t, buf + lane);
         } else {
             flx_tile_set(&t, w + lane);
         }
-        const float *ws = w + v->params + lane;
-        for (uint32_t k = v->k0; k < v->k1;) {
+        const float *ws =
+            w + v->params + (size_t)(k - v->k0) * FLX_PANEL + lane;
+        for (uint32_t at = k; at < k1;) {
             const float *q[FLX_TILE_M];
-            const uint32_t len =
-                flx_conv_run(a, v, b, i, is_inside, g * v->c, k, q);
+            const uint32_t len = flx_conv_run(a, v, b, i, c0, at, k1, q);
             flx_tile_mac(&t, ws, q, len);
             ws += (size_t)len * FLX_PANEL;
-            k += len;
+            at += len;
         }
         flx_tile_put(&t, buf + lane);
     }
-    flx_conv_store(a, v, buf, w + v->slope, p, m, g * v->oc + o, n);
+}
+
+/* Tile at i, whose first pixel is q of the box, rows [k, k1): sums start in buf
+ * or, with the K block, from bias or output; they end in buf or, with it, in
+ * the output. */
+FLX_INLINE void flx_conv_step(const struct flx_conv_arg *a,
+                              const struct flx_conv *v,
+                              const struct flx_conv_block *b, uint32_t i,
+                              uint32_t m, uint32_t r0, uint32_t q,
+                              uint32_t panel, const float *w, uint32_t k,
+                              uint32_t k1, float *buf)
+{
+    const uint32_t g = panel / v->oc_panels;
+    const uint32_t o = (panel - g * v->oc_panels) * FLX_PANEL;
+    const uint32_t lanes = flx_min_u(FLX_PANEL, v->oc - o);
+    const struct flx_pixel p = flx_pixel_of(a->out_rows, a->out_w, r0, q);
+    if (k == v->k0 && k > 0) {
+        flx_conv_resume(a, v, buf, p, m, g * v->oc + o, lanes);
+    }
+    flx_conv_tile(a, v, b, i, panel, w, k, k1, buf);
+    if (k1 == v->k1) {
+        flx_conv_store(a, v, buf, w + v->slope, p, m, g * v->oc + o, lanes);
+    }
+}
+
+/* All n pixels of a block, from pixel q0 of the box, against one panel. */
+FLX_INLINE void flx_conv_panel(const struct flx_conv_arg *a,
+                               const struct flx_conv *v,
+                               const struct flx_conv_block *b, uint32_t r0,
+                               uint32_t q0, uint32_t n, uint32_t panel,
+                               const float *w)
+{
+    if (a->k_block < FLX_CONV_CHUNKED) {
+        for (uint32_t i = 0; i < n; i += FLX_TILE_M) {
+            float buf[FLX_TILE_M * FLX_PANEL];
+            flx_conv_step(a, v, b, i, flx_min_u(FLX_TILE_M, n - i), r0, q0 + i,
+                          panel, w, v->k0, v->k1, buf);
+        }
+        return;
+    }
+    float sums[FLX_CONV_SUMS * FLX_PANEL];
+    for (uint32_t k = v->k0; k < v->k1; k += FLX_CONV_CHUNK) {
+        const uint32_t k1 = flx_min_u(v->k1, k + FLX_CONV_CHUNK);
+        for (uint32_t i = 0; i < n; i += FLX_TILE_M) {
+            flx_conv_step(a, v, b, i, flx_min_u(FLX_TILE_M, n - i), r0, q0 + i,
+                          panel, w, k, k1,
+                          sums + i % FLX_CONV_SUMS * FLX_PANEL);
+        }
+    }
 }
 
 /* Groups of at least 16 output channels, or one. kernel_h is at most
@@ -305,20 +405,15 @@ FLX_INLINE void k_conv_f32_direct(const struct flx_call *call,
         const uint32_t panel = u - block * n_panel;
         const uint32_t q0 = block * b.cap;
         const uint32_t n = flx_min_u(b.cap, n_pixel - q0);
-        const struct flx_pixel first =
-            flx_pixel_of(a->out_rows, a->out_w, call->r0, q0);
         if (filled != block) {
+            const struct flx_pixel first =
+                flx_pixel_of(a->out_rows, a->out_w, call->r0, q0);
             flx_conv_fill(a, &v, &b, first, n);
             filled = block;
         }
-        const float *w =
-            (const float *)(const void *)call->w + (size_t)panel * v.panel;
-        for (uint32_t i = 0; i < n; i += FLX_TILE_M) {
-            const struct flx_pixel p =
-                flx_pixel_of(a->out_rows, a->out_w, call->r0, q0 + i);
-            flx_conv_tile(a, &v, &b, i, p, flx_min_u(FLX_TILE_M, n - i),
-                          call->p0 + panel, w);
-        }
+        flx_conv_panel(a, &v, &b, call->r0, q0, n, call->p0 + panel,
+                       (const float *)(const void *)call->w +
+                           (size_t)panel * v.panel);
     }
 }
 
