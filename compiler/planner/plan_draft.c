@@ -270,7 +270,7 @@ static bool emit_cascade(struct emit *e, uint32_t ix, const struct choice *x)
 {
     const struct work *const w = e->w;
     const struct segment *const g = &x->seg;
-    if (!cascade_start(w, g->hi, g->stripe, &e->c)) {
+    if (!cascade_start(w, g->hi, g->stripe, g->lead, &e->c)) {
         return false;
     }
     while (e->c.lo > g->lo) {
@@ -278,6 +278,7 @@ static bool emit_cascade(struct emit *e, uint32_t ix, const struct choice *x)
             return false;
         }
     }
+    cascade_trim(&e->c);
     for (uint32_t b = 0; b < w->l->n_buf; b++) {
         if (rolls(w, g, b)) {
             e->d->p.buf[b].ring = cascade_ring(w, &e->c, b);

@@ -30,7 +30,7 @@ uint64_t cascade_end(const struct work *w, const struct cascade *c, uint32_t y,
 }
 
 bool cascade_start(const struct work *w, uint32_t hi, uint32_t stripe,
-                   struct cascade *c)
+                   uint32_t lead, struct cascade *c)
 {
     const uint32_t y = hi - 1;
     const uint64_t rows = w->l->layer[y].rows;
@@ -40,10 +40,27 @@ bool cascade_start(const struct work *w, uint32_t hi, uint32_t stripe,
     }
     c->lo = y;
     c->hi = hi;
-    c->n_iter = (uint32_t)size_div_up(rows, stripe);
+    c->n_iter = (uint32_t)size_div_up(rows, stripe) + lead;
     c->a[y] = stripe;
-    c->b[y] = stripe;
+    c->b[y] = (int64_t)stripe - (int64_t)lead * stripe;
     return true;
+}
+
+uint32_t cascade_idle(const struct cascade *c, uint32_t y)
+{
+    return c->b[y] > 0 ? 0 : (uint32_t)(-c->b[y] / c->a[y]) + 1;
+}
+
+void cascade_trim(struct cascade *c)
+{
+    uint32_t idle = c->n_iter;
+    for (uint32_t y = c->lo; y < c->hi; y++) {
+        idle = cascade_idle(c, y) < idle ? cascade_idle(c, y) : idle;
+    }
+    for (uint32_t y = c->lo; y < c->hi; y++) {
+        c->b[y] += c->a[y] * idle;
+    }
+    c->n_iter -= idle;
 }
 
 /* Rows of writer y that reader x needs to be done before its box of iteration

@@ -8,7 +8,10 @@
 /* Stripe heights tried, times the last layer's row grid. */
 static const uint32_t stripes[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};
 
-enum { MAX_CASCADE = 64 }; /* layers */
+enum {
+    MAX_CASCADE = 64, /* layers */
+    LEAD_ROWS = 48    /* of the last layer: about the halo of a long cascade */
+};
 
 /* ---- who writes and reads a buffer ---- */
 
@@ -170,29 +173,30 @@ static bool is_useless(const struct work *w, const struct segment *s)
 
 /* All cascades that end with layer hi - 1 and stripes of this height. */
 static bool add_cascades(struct work *w, uint32_t hi, uint32_t stripe,
-                         struct cascade *c, uint32_t *cap)
+                         uint32_t lead, struct cascade *c, uint32_t *cap)
 {
-    if (!cascade_start(w, hi, stripe, c)) {
+    if (!cascade_start(w, hi, stripe, lead, c)) {
         return true;
     }
     uint64_t buffers = join_bytes(w, c, live_bytes(w, hi - 1));
-    struct segment s = {.hi = hi, .stripe = stripe, .n_iter = c->n_iter};
+    struct segment s = {.hi = hi, .stripe = stripe, .lead = lead};
     uint64_t scratch = 0;
+    uint32_t idle = c->n_iter;
     do {
         const uint32_t y = c->lo;
         if (y != hi - 1) {
             buffers = join_bytes(w, c, buffers);
         }
         scratch = size_max(scratch, scratch_of(w, y));
+        idle = cascade_idle(c, y) < idle ? cascade_idle(c, y) : idle;
         s.lo = y;
         s.bytes = buffers + scratch;
+        s.n_iter = c->n_iter - idle;
         s.cost_ns += cut_ns(w, y, c->n_iter);
+        const uint64_t rows =
+            size_max((uint64_t)c->a[y], cascade_end(w, c, y, 0));
         s.longest_ns = size_max(
-            s.longest_ns,
-            box_ns(w, y,
-                   size_min((uint64_t)size_max((uint64_t)c->a[y],
-                                               cascade_end(w, c, y, 0)),
-                            w->l->layer[y].rows)));
+            s.longest_ns, box_ns(w, y, size_min(rows, w->l->layer[y].rows)));
         if (!is_useless(w, &s) && !add_segment(w, s, cap)) {
             return false;
         }
@@ -232,7 +236,10 @@ static bool list_segments(struct work *w)
         for (uint32_t i = 0; i < ARRAY_LEN(stripes); i++) {
             const uint64_t stripe = stripes[i] * grid;
             if (stripe < w->l->layer[y].rows &&
-                !add_cascades(w, hi, (uint32_t)stripe, &c, &cap)) {
+                (!add_cascades(w, hi, (uint32_t)stripe, 0, &c, &cap) ||
+                 !add_cascades(w, hi, (uint32_t)stripe,
+                               (uint32_t)size_div_up(LEAD_ROWS, stripe), &c,
+                               &cap))) {
                 return false;
             }
         }

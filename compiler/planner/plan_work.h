@@ -22,6 +22,7 @@ struct segment {
     uint32_t lo; /* layers [lo, hi) */
     uint32_t hi;
     uint32_t stripe; /* rows of the last layer per iteration; 0: solo */
+    uint32_t lead;   /* see cascade_start */
     uint32_t n_iter;
     uint64_t bytes;      /* live buffers, rings, scratch; without weights */
     uint64_t cost_ns;    /* over solo boxes */
@@ -60,7 +61,7 @@ struct work {
     struct buf_read *reader; /* ascending */
     uint32_t *reader_at;
     uint64_t io_bytes;   /* inputs and outputs: live while idle */
-    uint64_t *solo; /* per layer: bytes while it runs alone */
+    uint64_t *solo;      /* per layer: bytes while it runs alone */
     struct segment *seg; /* all that are possible, by hi */
     uint32_t n_seg;
     uint32_t *seg_at; /* per hi, and the end */
@@ -83,11 +84,18 @@ struct cascade {
     int64_t *b;
 };
 /* Starts with layer hi - 1 alone, `stripe` rows at a time; false when it cannot
- * be cut so. a and b have room for every layer. */
+ * be cut so. With a lead, it begins that many iterations late, so that layers
+ * before it can run ahead row by row instead of all at once in the first
+ * iteration: less memory for more iterations. a and b have room for every
+ * layer. */
 bool cascade_start(const struct work *w, uint32_t hi, uint32_t stripe,
-                   struct cascade *c);
+                   uint32_t lead, struct cascade *c);
 /* Adds the layer before; false when it cannot join. */
 bool cascade_extend(const struct work *w, struct cascade *c);
+/* Iterations before layer y does anything. */
+uint32_t cascade_idle(const struct cascade *c, uint32_t y);
+/* Takes out the iterations at the start in which no layer does anything. */
+void cascade_trim(struct cascade *c);
 uint64_t cascade_end(const struct work *w, const struct cascade *c, uint32_t y,
                      int64_t iter);
 /* Rows that buffer ix must hold when all its writers and readers are in the
@@ -108,7 +116,7 @@ struct slices {
     uint64_t *held_ns; /* the same, their loads */
     /* largest streamed slice (room) of layers [y, y + 2^k): slot[k][y] */
     uint64_t *slot[SLOT_LEVELS];
-    uint64_t stored;   /* bytes of all streamed slices */
+    uint64_t stored; /* bytes of all streamed slices */
 };
 /* The largest streamed slice of layers [lo, hi), room. */
 uint64_t slices_slot(const struct slices *s, uint32_t lo, uint32_t hi);
