@@ -2,8 +2,8 @@
  * nothing is packed but the weights.
  *
  *   out[y][x][o] = act(bias[o] + sum over (kh, kw, c) of
- *                  w[kh][kw][c][o] * in[y*sh - pt + kh*dh][x*sw - pl +
- * kw*dw][c])
+ *                      w[kh][kw][c][o] * in[i][j][c]),
+ *   i = y * sh - pt + kh * dh, j = x * sw - pl + kw * dw
  *
  * Panels of 16 output channels never span groups. Pixels are taken in blocks
  * that go through all panels while they are in the cache, in tiles that wrap

@@ -390,6 +390,26 @@ static void copy__moves_every_size(void **state)
     }
 }
 
+/* Without an input it is a fill; nothing but the view's elements changes. */
+static void copy__fills_without_an_input(void **state)
+{
+    struct kt k;
+    kt_start(&k, *state, LAYER_COPY);
+    const uint64_t dim[4] = {1, 4, 3, 5};
+    set_space(k.l, 4, 2, dim);
+    k.l->out = kt_image(&k, 1, 4, 3, 5, 3, true);
+    const float fill = 2.5f;
+    uint32_t bits;
+    memcpy(&bits, &fill, 4);
+    k.l->p.copy.fill = bits;
+    kt_finish(&k, 0);
+    double want[60];
+    for (uint32_t i = 0; i < ARRAY_LEN(want); i++) {
+        want[i] = 2.5;
+    }
+    kt_check(&k, want, 0);
+}
+
 /* ---- casts ---- */
 
 static void cast__converts_every_pair(void **state)
@@ -648,6 +668,7 @@ int main(void)
         FIXTURE_TEST(softmax__matches_the_naive_one),
         FIXTURE_TEST(copy__moves_and_pads),
         FIXTURE_TEST(copy__moves_every_size),
+        FIXTURE_TEST(copy__fills_without_an_input),
         FIXTURE_TEST(cast__converts_every_pair),
         FIXTURE_TEST(cast__wraps_and_cuts_negatives),
         FIXTURE_TEST(gather__picks_along_any_axis),
