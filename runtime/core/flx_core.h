@@ -218,7 +218,7 @@ static inline uint8_t *flx_present_bits(const struct flx *rt)
 static inline uint8_t *flx_decode_work(const struct flx *rt)
 {
     return flx_present_bits(rt) +
-           FLX_ROUND_UP((rt->model->n_chunk + 7u) / 8u, 64u);
+           (size_t)FLX_ROUND_UP((rt->model->n_chunk + 7u) / 8u, 64u);
 }
 
 static inline uint64_t flx_now(const struct flx *rt)

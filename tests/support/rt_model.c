@@ -384,7 +384,7 @@ static uint32_t *finish(struct writer *w, uint32_t n_thread)
     for (uint32_t i = 0; i < 4; i++) {
         h.id[i] = le32_get(w->m->model.id + (size_t)4 * i);
     }
-    uint32_t *plan = malloc(4 * CAP_WORDS * sizeof *plan);
+    uint32_t *plan = malloc((size_t)4 * CAP_WORDS * sizeof *plan);
     assert(plan);
     uint32_t n = sizeof h / sizeof *plan;
     const uint32_t scratch[RT_N_LAYER] = {0, 0, w->scratch, 0};

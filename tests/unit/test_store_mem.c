@@ -90,9 +90,9 @@ static void flash__gives_words_as_bytes_between_polls(void **state)
     uint8_t dst[BYTES + 1];
     fill(blob);
     for (uint32_t i = 0; i < BYTES / 4; i++) {
-        word[i] = (uint32_t)blob[4 * i] | (uint32_t)blob[4 * i + 1] << 8 |
-                  (uint32_t)blob[4 * i + 2] << 16 |
-                  (uint32_t)blob[4 * i + 3] << 24;
+        const uint8_t *b = blob + (size_t)4 * i;
+        word[i] = (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
+                  (uint32_t)b[3] << 24;
     }
     struct flx_flash f = {.device = word, .bytes = BYTES, .burst_words = 5};
     for (uint32_t len = 1; len <= BYTES - 8; len++) {

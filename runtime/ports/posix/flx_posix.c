@@ -1,5 +1,5 @@
-/* MAP_ANONYMOUS, MADV_DONTNEED. */
-#define _GNU_SOURCE
+/* The system's own name, for MAP_ANONYMOUS and MADV_DONTNEED. */
+#define _GNU_SOURCE /* NOLINT(*-reserved-identifier,cert-dcl*) */
 #include "ports/posix/flx_posix.h"
 
 #include <errno.h>
@@ -24,12 +24,12 @@ static uint64_t now_us(void *ctx)
 /* Whole pages go back to the system; they read as zeros when wanted again. */
 static void release(void *ctx, void *from, uint32_t bytes)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t end = ((uintptr_t)from + bytes) / page * page;
-    const uintptr_t begin = ((uintptr_t)from + page - 1) / page * page;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t before = (page - (uintptr_t)from % page) % page;
     (void)ctx;
-    if (begin < end) {
-        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+    if (bytes >= before + page) {
+        const size_t len = (bytes - before) / page * page;
+        (void)madvise((uint8_t *)from + before, len, MADV_DONTNEED);
     }
 }
 

@@ -27,7 +27,7 @@ enum flx_posix_storage {
 struct flx_posix {
     int fd;
     int direct_fd; /* -1: none */
-    const uint8_t *map;
+    void *map;
     size_t map_bytes;
     uint64_t file_bytes;
     enum flx_err read_err;

@@ -1,5 +1,5 @@
-/* O_DIRECT and pread64-sized offsets are not in X/Open. */
-#define _GNU_SOURCE
+/* The system's own name, for O_DIRECT. */
+#define _GNU_SOURCE /* NOLINT(*-reserved-identifier,cert-dcl*) */
 #include "ports/posix/posix_parts.h"
 
 #include <errno.h>
@@ -57,7 +57,7 @@ int flx_posix_file_open(struct flx_posix *p, const char *path,
 void flx_posix_file_close(struct flx_posix *p)
 {
     if (p->map) {
-        munmap((void *)(uintptr_t)p->map, p->map_bytes);
+        munmap(p->map, p->map_bytes);
     }
     if (p->direct_fd >= 0) {
         close(p->direct_fd);
