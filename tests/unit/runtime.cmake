@@ -22,3 +22,8 @@ add_library(flexc_test_flash STATIC
 target_include_directories(flexc_test_flash PUBLIC
     ${PROJECT_SOURCE_DIR}/runtime ${PROJECT_SOURCE_DIR}/runtime/include)
 flexc_unit_test(store_mem LIBS flexrt_storage flexc_test_flash)
+
+if(NOT FLEXC_SANITIZE)
+    flexc_test(runtime_alone COMMAND
+        ${CMAKE_CURRENT_SOURCE_DIR}/runtime_alone.sh)
+endif()
