@@ -77,24 +77,24 @@ struct plan {
     uint64_t resident_bytes; /* prefix of the resident order */
     uint64_t streamed_bytes; /* stored bytes read per steady inference */
     uint64_t read_bytes;     /* stored bytes read by the first inference */
+    uint64_t latency_ns;     /* predicted steady state */
+    uint64_t bound_ns;       /* proven lower bound at this budget */
+    uint64_t longest_step_ns;
+    uint64_t n_step;      /* executed boxes */
+    uint64_t n_load_run;  /* executed loads */
+    struct plan_buf *buf; /* one per buffer of the layers */
+    uint64_t *scratch;    /* address per layer; 0 when it has none */
+    struct plan_box *box;
+    struct plan_load *load;
+    struct plan_boundary *boundary;
+    uint32_t n_buf;
+    uint32_t n_layer;
+    uint32_t n_box;
+    uint32_t n_load;
+    uint32_t n_boundary;
     uint32_t n_thread;
     uint32_t in_flight;
-    uint64_t latency_ns; /* predicted steady state */
-    uint64_t bound_ns;   /* proven lower bound at this budget */
-    uint64_t longest_step_ns;
-    uint32_t peak_layer;  /* what sets the peak */
-    struct plan_buf *buf; /* one per buffer of the layers */
-    uint32_t n_buf;
-    uint64_t *scratch; /* address per layer; 0 when it has none */
-    uint32_t n_layer;
-    struct plan_box *box;
-    uint32_t n_box;
-    uint64_t n_step; /* executed boxes */
-    struct plan_load *load;
-    uint32_t n_load;
-    uint64_t n_load_run; /* executed loads */
-    struct plan_boundary *boundary;
-    uint32_t n_boundary;
+    uint32_t peak_layer; /* what sets the peak */
 };
 
 struct plan_set {

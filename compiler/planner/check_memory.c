@@ -175,7 +175,7 @@ static bool check_residents(struct lives *v)
     if (!x) {
         return false;
     }
-    qsort(x, n, sizeof *x, by_place);
+    qsort(x, n, sizeof(const struct chunk *), by_place);
     for (uint32_t i = 0; i < n; i++) {
         const uint64_t end = x[i]->res_off + x[i]->raw_bytes;
         const uint64_t padded_end = size_div_up(end, align) * align;

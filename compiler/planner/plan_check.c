@@ -432,7 +432,8 @@ static bool check_claims(const struct check *r)
                                               x->r1 - x->r0, b->p1 - b->p0));
         }
     }
-    if (p->streamed_bytes != streamed || p->read_bytes != streamed + resident ||
+    const uint64_t read = streamed + resident;
+    if (p->streamed_bytes != streamed || p->read_bytes != read ||
         p->n_step != r->n_box || p->n_load_run != r->n_load ||
         p->longest_step_ns != longest) {
         return check_fail(
@@ -443,8 +444,7 @@ static bool check_claims(const struct check *r)
             (unsigned long long)p->read_bytes, (unsigned long long)p->n_step,
             (unsigned long long)p->n_load_run,
             (unsigned long long)p->longest_step_ns,
-            (unsigned long long)streamed,
-            (unsigned long long)(streamed + resident),
+            (unsigned long long)streamed, (unsigned long long)read,
             (unsigned long long)r->n_box, (unsigned long long)r->n_load,
             (unsigned long long)longest);
     }

@@ -288,7 +288,7 @@ bool draft_load(const struct work *w, const struct recipe *how, struct draft *d,
     for (uint32_t i = 0; i < r->n; i++) {
         f.by_first[i] = &r->x[i];
     }
-    qsort(f.by_first, r->n, sizeof *f.by_first, by_first);
+    qsort(f.by_first, r->n, sizeof(const struct rect *), by_first);
     int64_t last_wait = 0;
     d->fits = place_loads(&f, &last_wait);
     if (!d->fits) {

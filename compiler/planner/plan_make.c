@@ -522,9 +522,9 @@ static bool make_all(struct search *f, struct plan_set *set)
         }
         for (uint32_t i = 0; i < opt->n_budget; i++) {
             const struct budget *const b = &opt->budget[i];
-            if (b->kind == BUDGET_MIN && bytes == least.peak) {
-                set_plan(w, b, bytes, &f->best, &set->plan[i]);
-            } else if (b->kind == BUDGET_BYTES && b->bytes == bytes) {
+            const uint64_t asked =
+                b->kind == BUDGET_MIN ? least.peak : b->bytes;
+            if (b->kind != BUDGET_MAX && asked == bytes) {
                 set_plan(w, b, bytes, &f->best, &set->plan[i]);
             }
         }

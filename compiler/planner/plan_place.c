@@ -38,7 +38,7 @@ uint32_t rects_meeting(const struct rects *r, int64_t first, int64_t last,
         }
     }
     if (n > 1) {
-        qsort(list, n, sizeof *list, by_address);
+        qsort(list, n, sizeof(const struct rect *), by_address);
     }
     return n;
 }

@@ -276,7 +276,7 @@ static bool list_cuts(struct work *w)
     if (w->is_mapped) {
         return true;
     }
-    qsort(x, n, sizeof *x, by_place);
+    qsort(x, n, sizeof(const struct chunk *), by_place);
     uint32_t n_open = 0; /* K blocks that are partly in */
     for (uint32_t i = 0; i < n; i++) {
         const struct chunk *const k = x[i];

@@ -193,7 +193,7 @@ uint32_t net_upsample(struct net *n, uint32_t in)
                                               .den = 2,
                                               .lo = 1,
                                               .hi = 1,
-                                              .out_rows = 2 * s.h,
+                                              .out_rows = BYTES(2) * s.h,
                                               .in_rows = s.h}));
     return out;
 }

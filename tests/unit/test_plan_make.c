@@ -232,8 +232,8 @@ static void plan_make__counts_the_scratch_of_all_threads(void **state)
     make_sound(&n, &s);
     assert_int_equal(s.plan[0].n_thread, 3);
     /* The first layer's may lie where the output will be. */
-    assert_true(s.plan[0].peak >= without - 16384 + 3 * 128000);
-    assert_true(s.plan[0].peak <= without + 3 * 128000);
+    assert_true(s.plan[0].peak >= without - 16384 + 3 * BYTES(128000));
+    assert_true(s.plan[0].peak <= without + 3 * BYTES(128000));
 }
 
 static void plan_make__cuts_long_steps(void **state)
@@ -290,7 +290,7 @@ static uint32_t random_layer(struct net *n, uint32_t x, uint32_t *seed)
     n->grid = 1 + below(seed, 3) / 2 * (1 + below(seed, 3));
     n->rows_cut = below(seed, 8) != 0;
     n->panels_cut = below(seed, 6) != 0;
-    n->scratch = below(seed, 3) * 64;
+    n->scratch = below(seed, 3) * BYTES(64);
     switch (below(seed, s.h >= 6 ? 7 : 4)) {
     case 0:
         return net_conv(n, x, 8 + 8 * below(seed, 6), 3, 1);
@@ -316,7 +316,7 @@ static void random_net(struct net *n, struct fixture *f, uint32_t *seed)
     net_start(n, f);
     n->chunk_goal = 1024u << below(seed, 4);
     n->k_limit = 4096u << below(seed, 3);
-    n->d.read_latency_ns = 1000u * below(seed, 5);
+    n->d.read_latency_ns = BYTES(1000) * below(seed, 5);
     n->d.read_bytes_per_ms = 1000u << below(seed, 12);
     n->d.loader_shares_core = below(seed, 5) == 0;
     n->k.n_thread = 1 + below(seed, 2);

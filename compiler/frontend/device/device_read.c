@@ -127,7 +127,8 @@ static bool read_choice(struct cx *cx, const struct line *x,
                         const struct field *f, struct device *d)
 {
     uint32_t i = 0;
-    while (f->choice[i] && (x->n != 2 || strcmp(f->choice[i], x->word[1]))) {
+    while (f->choice[i] &&
+           (x->n != 2 || strcmp(f->choice[i], x->word[1]) != 0)) {
         i++;
     }
     if (!f->choice[i]) {
