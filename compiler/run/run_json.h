@@ -1,5 +1,4 @@
-/* run_json.h - what a run found, as JSON (the keys are in the README) and as
- * text. */
+/* run_json.h - what a run found, as JSON and as text. */
 #ifndef FLEXC_RUN_RUN_JSON_H
 #define FLEXC_RUN_RUN_JSON_H
 
@@ -15,8 +14,14 @@ struct run_report {
     uint32_t n_layer;
 };
 
-/* Appends one object for one run, an array of them for several. false:
- * E_MEMORY. */
+/* Appends one object for one run, an array of them for several:
+ *   {"plan","budget","runs","latency_ms":{"median","min","max"},"arena_peak",
+ *    "rss_over_idle","bytes_read","bytes_ahead","loads","steps",
+ *    "switches":[{"run","step","from","to","us","released"}],
+ *    "outputs":[{"name","shape","sha256"}]}
+ * and with a profile "layers":[{"name","algorithm","boxes","ms","gflops",
+ * "bytes","load_ms"}]. bytes_read ends with the last output; bytes_ahead came
+ * for an inference that did not follow. false: E_MEMORY. */
 NODISCARD bool run_json_print(const struct run_report *r, uint32_t n,
                               struct cx *cx, struct buf *out);
 

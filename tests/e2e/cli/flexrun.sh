@@ -175,6 +175,13 @@ got=0
 tail -n 1 stderr | grep -q 'code/tiny.c' || fail "no name of the source"
 [ -e code/tiny.so ] || fail "a failed build removes the old library"
 
+"$flexc" tiny.onnx --budgets min,max -o within -q --inline-blob
+"$flexc" tiny.onnx --budgets min,max -o alone -q --self-contained
+runs within -q --json run.json
+[ "$(digest run.json)" = "$want" ] || fail "--inline-blob: other bits"
+runs alone -q --plan 1 --json run.json
+[ "$(digest run.json)" = "$want" ] || fail "--self-contained: other bits"
+
 # ---- a model that is compiled first ----
 runs tiny.onnx -q --budgets min,max
 runs tiny.onnx -q --cc --json run.json
