@@ -83,6 +83,12 @@ FLX_INLINE void flx_store(float *dst, flx_v v)
     *(flx_v_at *)(void *)dst = v;
 }
 
+/* Asks for the cache line at p, which need not be a valid address. */
+FLX_INLINE void flx_prefetch(const void *p)
+{
+    __builtin_prefetch(p, 0, 3);
+}
+
 FLX_INLINE flx_v flx_splat(float x)
 {
 #if FLX_LANES == 16
