@@ -10,8 +10,8 @@ struct graph;
 
 /* The bytes of a model, in the fixture's keep arena. Lines, of words:
  *   opset 13                        first; of the default domain
- *   input NAME TYPE DIMS            DIMS like 1x3x8x8, "-" for a scalar, "?" for
- *   output NAME                     none; a dimension that is no number is
+ *   input NAME TYPE DIMS            DIMS like 1x3x8x8, "-" for a scalar, "?"
+ * for output NAME                     none; a dimension that is no number is
  *                                   symbolic
  *   init NAME TYPE DIMS [N...]      zeros, or the numbers given, or "rand" for
  *                                   fixed ones in [-1, 1), "pos" in [0.5, 1.5);
