@@ -97,6 +97,8 @@ enum act {
     ACT_HARDSIGMOID, /* clip(a * x + b, 0, 1) */
     ACT_HARDSWISH,   /* x * clip(x / 6 + 1/2, 0, 1) */
     ACT_SILU,        /* x * sigmoid(x) */
+    ACT_GELU,        /* x / 2 * (1 + erf(x / sqrt 2)) */
+    ACT_GELU_TANH,   /* x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) */
     ACT_COUNT
 };
 
@@ -135,6 +137,16 @@ enum layer_kind {
     LAYER_GATHER, /* in[0] data, in[1] indices; p.gather */
     LAYER_MATMUL, /* in[0] x in[1], both computed; p.matmul */
     LAYER_REDUCE, /* p.reduce */
+    /* Over the last iteration dimension, of C: (in[0] - mean) / sqrt(variance
+     * + epsilon) * scale + bias. weight[0]: scale [C], weight[1]: bias [C] or
+     * rank 0 with empty data. p.norm. */
+    LAYER_NORM,
+    /* softmax(scale * q k^T + mask) v, head by head: the iteration dimensions
+     * are image, query, head, channel; rows are queries. in[0], q: image,
+     * query, head, channel. in[1], k, and in[2], v: image, key, head (each of
+     * them for heads / their number query heads), channel. in[3], with a mask:
+     * image, query, head, key, broadcast by strides. p.attention. */
+    LAYER_ATTENTION,
     LAYER_KIND_COUNT
 };
 
@@ -180,7 +192,8 @@ enum expr_op {
     EXPR_RELU,
     EXPR_SIGMOID,
     EXPR_TANH,
-    EXPR_PRELU, /* a, slope -> a < 0 ? slope * a : a */
+    EXPR_PRELU,  /* a, slope -> a < 0 ? slope * a : a */
+    EXPR_SELECT, /* c, a, b -> c != 0 ? a : b */
     EXPR_OP_COUNT
 };
 struct expr_step {
@@ -249,6 +262,21 @@ struct reduce_param {
     uint32_t n_reduced;
 };
 
+struct norm_param {
+    float epsilon;
+};
+
+enum attn_mask {
+    ATTN_MASK_NONE,
+    ATTN_MASK_ADD,   /* f32, added to the scaled scores */
+    ATTN_MASK_SELECT /* bool: a key that is false has no weight */
+};
+struct attention_param {
+    enum attn_mask mask;
+    bool is_causal; /* query t sees keys 0 .. t only */
+    float scale;
+};
+
 struct layer {
     const char *name; /* the ONNX node this layer mainly is */
     const char *op;   /* its ONNX operator, for messages */
@@ -275,6 +303,8 @@ struct layer {
         struct gather_param gather;
         struct matmul_param matmul;
         struct reduce_param reduce;
+        struct norm_param norm;
+        struct attention_param attention;
     } p;
 };
 

@@ -259,6 +259,8 @@ static uint32_t expr_takes(enum expr_op op)
     case EXPR_MAX:
     case EXPR_PRELU:
         return 2;
+    case EXPR_SELECT:
+        return 3;
     case EXPR_NEG:
     case EXPR_ABS:
     case EXPR_EXP:
@@ -357,6 +359,48 @@ static bool check_gather(const struct check *c)
            bad(c, "a gather's operands do not fit");
 }
 
+static bool check_norm(const struct check *c)
+{
+    const struct layer *const y = c->y;
+    if (y->n_in != 1 || !same_dims(c, &y->in[0]) || y->row_dims >= y->rank) {
+        return bad(c, "the input is not like the output");
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct weight *const w = &y->weight[i];
+        const bool is_absent = i == 1 && w->data.len == 0;
+        if (y->n_weight != 2 ||
+            (!is_absent &&
+             (w->rank != 1 || w->dim[0] != y->dim[y->rank - 1]))) {
+            return bad(c, "a scale or bias does not fit");
+        }
+    }
+    return true;
+}
+
+static bool check_attention(const struct check *c)
+{
+    const struct layer *const y = c->y;
+    const struct operand *const q = &y->in[0];
+    const struct operand *const k = &y->in[1];
+    const struct operand *const v = &y->in[2];
+    const struct operand *const m = &y->in[3];
+    const uint32_t n_in = y->p.attention.mask == ATTN_MASK_NONE ? 3 : 4;
+    if (y->n_in != n_in || y->rank != 4 || y->row_dims != 2 || q->rank != 4 ||
+        k->rank != 4 || v->rank != 4 || k->by_row || v->by_row ||
+        memcmp(q->dim, y->dim, 3 * sizeof y->dim[0]) != 0 ||
+        memcmp(k->dim, v->dim, 3 * sizeof k->dim[0]) != 0 ||
+        k->dim[0] != y->dim[0] || y->dim[2] % k->dim[2] != 0 ||
+        k->dim[3] != q->dim[3] || v->dim[3] != y->dim[3]) {
+        return bad(c, "an attention's operands do not fit");
+    }
+    return n_in == 3 ||
+           (m->rank == 4 && !m->by_row && m->dim[3] == k->dim[1] &&
+            memcmp(m->dim, y->dim, 3 * sizeof y->dim[0]) == 0 &&
+            m->dtype == (y->p.attention.mask == ATTN_MASK_ADD ? DTYPE_F32
+                                                              : DTYPE_BOOL)) ||
+           bad(c, "an attention's mask does not fit");
+}
+
 static bool (*const kind_checks[LAYER_KIND_COUNT])(const struct check *) = {
     [LAYER_CONV] = check_conv,          [LAYER_DECONV] = check_conv,
     [LAYER_POOL] = check_image_layer,   [LAYER_EWISE] = check_ewise,
@@ -364,6 +408,7 @@ static bool (*const kind_checks[LAYER_KIND_COUNT])(const struct check *) = {
     [LAYER_RESIZE] = check_image_layer, [LAYER_COPY] = check_copy,
     [LAYER_CAST] = check_like,          [LAYER_GATHER] = check_gather,
     [LAYER_MATMUL] = check_matmul,      [LAYER_REDUCE] = check_reduce,
+    [LAYER_NORM] = check_norm,          [LAYER_ATTENTION] = check_attention,
 };
 
 static bool check_layer(const struct check *c)

@@ -10,6 +10,7 @@ static const char *const kinds[LAYER_KIND_COUNT] = {
     [LAYER_RESIZE] = "resize",   [LAYER_COPY] = "copy",
     [LAYER_CAST] = "cast",       [LAYER_GATHER] = "gather",
     [LAYER_MATMUL] = "matmul",   [LAYER_REDUCE] = "reduce",
+    [LAYER_NORM] = "norm",       [LAYER_ATTENTION] = "attention",
 };
 
 static const char *const acts[ACT_COUNT] = {
@@ -18,6 +19,7 @@ static const char *const acts[ACT_COUNT] = {
     [ACT_PRELU] = "prelu",         [ACT_SIGMOID] = "sigmoid",
     [ACT_TANH] = "tanh",           [ACT_HARDSIGMOID] = "hardsigmoid",
     [ACT_HARDSWISH] = "hardswish", [ACT_SILU] = "silu",
+    [ACT_GELU] = "gelu",           [ACT_GELU_TANH] = "gelu-tanh",
 };
 
 static const char *const exprs[EXPR_OP_COUNT] = {
@@ -28,7 +30,7 @@ static const char *const exprs[EXPR_OP_COUNT] = {
     [EXPR_LOG] = "log",     [EXPR_SQRT] = "sqrt",       [EXPR_RECIP] = "recip",
     [EXPR_FLOOR] = "floor", [EXPR_CEIL] = "ceil",       [EXPR_ERF] = "erf",
     [EXPR_RELU] = "relu",   [EXPR_SIGMOID] = "sigmoid", [EXPR_TANH] = "tanh",
-    [EXPR_PRELU] = "prelu",
+    [EXPR_PRELU] = "prelu", [EXPR_SELECT] = "select",
 };
 
 static const char *const residuals[] = {"none", "before-act", "after-act"};
@@ -38,6 +40,7 @@ static const char *const coords[] = {"half-pixel", "pytorch-half-pixel",
                                      "align-corners", "asymmetric"};
 static const char *const nearests[] = {"round-prefer-floor",
                                        "round-prefer-ceil", "floor", "ceil"};
+static const char *const masks[] = {"none", "add", "select"};
 static const char *const reduces[] = {"mean", "sum", "max", "min", "l2"};
 
 /* Names come from the model: no control characters in the text. */
@@ -201,6 +204,14 @@ static void put_param(struct buf *out, const struct layer *y)
     case LAYER_REDUCE:
         buf_printf(out, "  %s over %u\n", reduces[y->p.reduce.op],
                    y->p.reduce.n_reduced);
+        break;
+    case LAYER_NORM:
+        buf_printf(out, "  epsilon %a\n", (double)y->p.norm.epsilon);
+        break;
+    case LAYER_ATTENTION:
+        buf_printf(out, "  scale %a mask %s", (double)y->p.attention.scale,
+                   masks[y->p.attention.mask]);
+        buf_str(out, y->p.attention.is_causal ? " causal\n" : "\n");
         break;
     case LAYER_KIND_COUNT:
         assert(false);

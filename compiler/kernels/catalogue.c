@@ -20,13 +20,14 @@ _Static_assert(ARRAY_LEN(kerns) == FLX_KERNEL_IDS - 1,
                "one row per device kernel");
 
 /* The numbers that the device's enums share with the compiler's. */
-_Static_assert((int)FLX_ACT_SILU == (int)ACT_SILU, "activations");
+_Static_assert((int)FLX_ACT_GELU_TANH == (int)ACT_GELU_TANH, "activations");
 _Static_assert((int)FLX_RES_AFTER_ACT == (int)RES_AFTER_ACT, "residuals");
-_Static_assert((int)FLX_EXPR_PRELU == (int)EXPR_PRELU &&
+_Static_assert((int)FLX_EXPR_SELECT == (int)EXPR_SELECT &&
                    (int)FLX_EXPR_ERF == (int)EXPR_ERF,
                "elementwise steps");
 _Static_assert((int)FLX_CEIL == (int)NEAREST_CEIL, "nearest modes");
 _Static_assert((int)FLX_REDUCE_L2 == (int)REDUCE_L2, "reductions");
+_Static_assert((int)FLX_ATTN_MASK_SELECT == (int)ATTN_MASK_SELECT, "masks");
 _Static_assert((int)FLX_MAX_RANK == (int)TENSOR_MAX_RANK &&
                    (int)FLX_EWISE_MAX_IN == (int)LAYER_MAX_IN &&
                    (int)FLX_EXPR_MAX_STEP == (int)EXPR_MAX_STEP &&
@@ -101,6 +102,23 @@ static uint64_t panel_bytes(const struct layer *l, const struct conv_cut *cut,
            (rows + (kblock == 0) + (is_last && l->epi.act == ACT_PRELU));
 }
 
+static bool is_conv(const struct kern *k)
+{
+    return k->weights != WEIGHTS_PLAIN && k->weights != WEIGHTS_HEADS;
+}
+
+static struct conv_cut cut_of(const struct layer *l, const struct kern *k,
+                              const struct options *opt)
+{
+    struct conv_cut cut = {.n_panel = 1, .n_kblock = 1};
+    if (is_conv(k)) {
+        kern_conv_cut(l, k, opt->target->chunk_limit, &cut);
+    } else if (k->weights == WEIGHTS_HEADS) {
+        cut.n_panel = attention_panels(l);
+    }
+    return cut;
+}
+
 bool kern_lattice(const struct layer *l, const struct options *opt,
                   struct cx *cx, struct lattice *t)
 {
@@ -108,10 +126,7 @@ bool kern_lattice(const struct layer *l, const struct options *opt,
     if (!k) {
         return false;
     }
-    struct conv_cut cut = {.n_panel = 1, .n_kblock = 1};
-    if (k->weights != WEIGHTS_PLAIN) {
-        kern_conv_cut(l, k, opt->target->chunk_limit, &cut);
-    }
+    const struct conv_cut cut = cut_of(l, k, opt);
     /* Plans and chunks count panels and K blocks in 16 bits. */
     if (cut.n_panel > UINT16_MAX || cut.n_kblock > UINT16_MAX) {
         return diag_error(cx->diag, E_TOO_BIG, at_node(l->name, l->op),
@@ -128,9 +143,8 @@ bool kern_lattice(const struct layer *l, const struct options *opt,
     }
     for (uint32_t i = 0; i < out.n_kblock; i++) {
         uint64_t start[LAYER_MAX_WEIGHT];
-        out.panel_bytes[i] = k->weights == WEIGHTS_PLAIN
-                                 ? plain_bytes(l, start)
-                                 : panel_bytes(l, &cut, i);
+        out.panel_bytes[i] =
+            is_conv(k) ? panel_bytes(l, &cut, i) : plain_bytes(l, start);
     }
     *t = out;
     return true;
@@ -146,12 +160,11 @@ bool kern_pack(const struct layer *l, const struct options *opt,
     }
     assert(kblock < t->n_kblock && n_panel <= t->n_panel &&
            panel <= t->n_panel - n_panel);
-    if (k->weights == WEIGHTS_PLAIN) {
+    if (!is_conv(k)) {
         pack_plain(l, dst);
         return true;
     }
-    struct conv_cut cut;
-    kern_conv_cut(l, k, opt->target->chunk_limit, &cut);
+    const struct conv_cut cut = cut_of(l, k, opt);
     for (uint32_t i = 0; i < n_panel; i++) {
         pack_conv(l, &cut, kblock, panel + i, dst + i * t->panel_bytes[kblock]);
     }
@@ -208,10 +221,7 @@ bool kern_cand(const struct layers *layers, const struct layer *l,
     if (!k) {
         return false;
     }
-    struct conv_cut cut = {.n_panel = 1, .n_kblock = 1};
-    if (k->weights != WEIGHTS_PLAIN) {
-        kern_conv_cut(l, k, opt->target->chunk_limit, &cut);
-    }
+    const struct conv_cut cut = cut_of(l, k, opt);
     const uint32_t n_word = flx_kernel_info_find(k->id)->n_word;
     uint32_t *word = arena_new(cx->keep, uint32_t, n_word);
     if (!word) {

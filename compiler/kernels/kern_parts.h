@@ -13,7 +13,8 @@ enum kern_weights {
     WEIGHTS_CONV,
     WEIGHTS_DEPTHWISE,
     WEIGHTS_LANES,
-    WEIGHTS_PLAIN
+    WEIGHTS_PLAIN,
+    WEIGHTS_HEADS
 };
 
 /* How a convolution's weights are cut; numbers as in catalogue.h. */
@@ -60,6 +61,8 @@ struct kern {
 
 /* The first row that fits; NULL, *why set. */
 const struct kern *kern_find(const struct layer *l, const char **why);
+/* kern_attention.c: heads, where no weights are in the way. */
+uint64_t attention_panels(const struct layer *l);
 void kern_conv_cut(const struct layer *l, const struct kern *k,
                    uint64_t chunk_limit, struct conv_cut *cut);
 

@@ -1,36 +1,20 @@
 /* kern_space.c - layers over spaces of any shape: what fits, argument blocks,
  * costs. A space is the layer's iteration space, its dimensions merged where
  * all operands walk them as one. */
+#include "kernels/kern_space.h"
+
 #include <string.h>
 
 #include "base/size.h"
-#include "kernels/kern_parts.h"
 
-/* Operands as arrays: the output, then what the kernel walks with it. */
-enum { MAX_WALK = LAYER_MAX_IN + 1 };
-
-struct walk {
-    const struct operand *o;
-    int64_t stride[TENSOR_MAX_RANK];
-};
-
-struct space {
-    uint32_t rank;
-    uint32_t row_dims;
-    uint64_t dim[TENSOR_MAX_RANK];
-    uint32_t n;
-    struct walk walk[MAX_WALK];
-};
-
-static void space_add(struct space *s, const struct operand *o,
-                      const int64_t *stride)
+void space_add(struct space *s, const struct operand *o, const int64_t *stride)
 {
     struct walk *w = &s->walk[s->n++];
     w->o = o;
     memcpy(w->stride, stride, s->rank * sizeof *stride);
 }
 
-static struct space space_of(const struct layer *l)
+struct space space_of(const struct layer *l)
 {
     struct space s = {.rank = l->rank, .row_dims = l->row_dims};
     memcpy(s.dim, l->dim, l->rank * sizeof *l->dim);
@@ -80,8 +64,7 @@ static bool can_merge(const struct space *s, uint32_t k)
     return k + 1 != s->row_dims;
 }
 
-/* Merges and drops dimensions among the rows and among [row_dims, fixed). */
-static void space_merge(struct space *s, uint32_t n_fixed)
+void space_merge(struct space *s, uint32_t n_fixed)
 {
     for (uint32_t k = 0; k + n_fixed < s->rank;) {
         const bool is_row = k < s->row_dims;
@@ -101,8 +84,7 @@ static void space_merge(struct space *s, uint32_t n_fixed)
     }
 }
 
-/* The kernels walk planes: at least two dimensions besides the rows. */
-static bool space_pad(struct space *s)
+bool space_pad(struct space *s)
 {
     while (s->rank < s->row_dims + 2) {
         if (s->rank == TENSOR_MAX_RANK) {
@@ -113,9 +95,8 @@ static bool space_pad(struct space *s)
     return true;
 }
 
-/* Values of FLX_SPACE_FIELDS and FLX_VIEW_FIELDS. */
-static void put_space(const struct space *s, uint32_t *rank, uint32_t *row_dims,
-                      uint32_t *dim, struct fit *f)
+void space_put_dims(const struct space *s, uint32_t *rank, uint32_t *row_dims,
+                    uint32_t *dim, struct fit *f)
 {
     *rank = s->rank;
     *row_dims = s->row_dims;
@@ -123,16 +104,6 @@ static void put_space(const struct space *s, uint32_t *rank, uint32_t *row_dims,
         dim[k] = k < s->rank ? fit_u(f, s->dim[k]) : 1;
     }
 }
-#define PUT_SPACE(A, S, F)                                                     \
-    put_space((S), &(A)->rank, &(A)->row_dims, (A)->dim, (F))
-
-struct view {
-    uint32_t at;
-    uint32_t by_row;
-    uint32_t row_bytes;
-    uint32_t row0;
-    int32_t col0;
-};
 
 static struct view view_of(const struct arg_in *in, const struct operand *o,
                            struct fit *f)
@@ -161,25 +132,14 @@ static void put_strides(const struct space *s, uint32_t i, int32_t *dst,
     }
 }
 
-static void put_view(const struct arg_in *in, const struct space *s, uint32_t i,
-                     struct view *v, int32_t *stride, struct fit *f)
+void space_put_view(const struct arg_in *in, const struct space *s, uint32_t i,
+                    struct view *v, int32_t *stride, struct fit *f)
 {
     *v = view_of(in, s->walk[i].o, f);
     put_strides(s, i, stride, f);
 }
-/* Operand I of space S to the fields PREFIX_* of block A. */
-#define PUT_VIEW(A, PREFIX, IN, S, I, F)                                       \
-    do {                                                                       \
-        struct view v_;                                                        \
-        put_view((IN), (S), (I), &v_, (A)->PREFIX##_stride, (F));              \
-        (A)->PREFIX##_at = v_.at;                                              \
-        (A)->PREFIX##_by_row = v_.by_row;                                      \
-        (A)->PREFIX##_row_bytes = v_.row_bytes;                                \
-        (A)->PREFIX##_row0 = v_.row0;                                          \
-        (A)->PREFIX##_col0 = v_.col0;                                          \
-    } while (0)
 
-static bool has_inputs(const struct layer *l, uint32_t n, const char **why)
+bool space_has_inputs(const struct layer *l, uint32_t n, const char **why)
 {
     *why = "a layer with these inputs";
     if (l->n_in < n) {
@@ -193,7 +153,7 @@ static bool has_inputs(const struct layer *l, uint32_t n, const char **why)
     return true;
 }
 
-static bool all_f32(const struct layer *l, uint32_t n, const char **why)
+bool space_all_f32(const struct layer *l, uint32_t n, const char **why)
 {
     *why = "element types other than f32";
     for (uint32_t i = 0; i < n; i++) {
@@ -204,8 +164,7 @@ static bool all_f32(const struct layer *l, uint32_t n, const char **why)
     return operand_is_f32(&l->out);
 }
 
-/* Rank enough for space_pad; more never occurs in practice. */
-static bool rank_fits(const struct layer *l, const char **why)
+bool space_rank_fits(const struct layer *l, const char **why)
 {
     *why = "as many dimensions";
     return l->rank <= TENSOR_MAX_RANK && l->row_dims + 2 <= TENSOR_MAX_RANK;
@@ -229,8 +188,8 @@ static bool is_binary(enum expr_op op)
 
 bool ewise_fits(const struct layer *l, const char **why)
 {
-    if (!has_inputs(l, l->n_in, why) || !all_f32(l, l->n_in, why) ||
-        !rank_fits(l, why)) {
+    if (!space_has_inputs(l, l->n_in, why) || !space_all_f32(l, l->n_in, why) ||
+        !space_rank_fits(l, why)) {
         return false;
     }
     *why = "this epilogue";
@@ -243,10 +202,12 @@ bool ewise_fits(const struct layer *l, const char **why)
         const enum expr_op op = l->p.ewise.step[i].op;
         if (op == EXPR_IN || op == EXPR_IMM) {
             depth++;
-        } else if (depth < 1u + is_binary(op)) {
-            return false;
         } else {
-            depth -= is_binary(op);
+            const uint32_t more = op == EXPR_SELECT ? 2 : is_binary(op);
+            if (depth < 1u + more) {
+                return false;
+            }
+            depth -= more;
         }
         if (depth > FLX_EXPR_DEPTH) {
             return false;
@@ -270,7 +231,7 @@ void ewise_args(const struct arg_in *in, uint32_t *word, struct fit *f)
     a->n_in = l->n_in;
     for (uint32_t i = 0; i < l->n_in; i++) {
         struct view v;
-        put_view(in, &s, i + 1, &v, &a->in_stride[i * FLX_MAX_RANK], f);
+        space_put_view(in, &s, i + 1, &v, &a->in_stride[i * FLX_MAX_RANK], f);
         a->in_at[i] = v.at;
         a->in_by_row[i] = v.by_row;
         a->in_row_bytes[i] = v.row_bytes;
@@ -301,8 +262,8 @@ uint64_t ewise_ns(const struct layer *l, const struct device *d)
 
 bool softmax_fits(const struct layer *l, const char **why)
 {
-    return has_inputs(l, 1, why) && all_f32(l, 1, why) && rank_fits(l, why) &&
-           l->rank > l->row_dims;
+    return space_has_inputs(l, 1, why) && space_all_f32(l, 1, why) &&
+           space_rank_fits(l, why) && l->rank > l->row_dims;
 }
 
 void softmax_args(const struct arg_in *in, uint32_t *word, struct fit *f)
@@ -338,9 +299,10 @@ bool copy_fits(const struct layer *l, const char **why)
 {
     if (l->n_in == 0) {
         *why = "this element type";
-        return dtype_bytes(l->out.dtype) > 0 && rank_fits(l, why);
+        return dtype_bytes(l->out.dtype) > 0 && space_rank_fits(l, why);
     }
-    return has_inputs(l, 1, why) && same_size(l, why) && rank_fits(l, why);
+    return space_has_inputs(l, 1, why) && same_size(l, why) &&
+           space_rank_fits(l, why);
 }
 
 void copy_args(const struct arg_in *in, uint32_t *word, struct fit *f)
@@ -412,7 +374,7 @@ static bool can_cast(enum dtype t)
 
 bool cast_fits(const struct layer *l, const char **why)
 {
-    if (!has_inputs(l, 1, why) || !rank_fits(l, why)) {
+    if (!space_has_inputs(l, 1, why) || !space_rank_fits(l, why)) {
         return false;
     }
     *why = "a conversion between these types";
@@ -438,7 +400,8 @@ void cast_args(const struct arg_in *in, uint32_t *word, struct fit *f)
 
 bool gather_fits(const struct layer *l, const char **why)
 {
-    if (!has_inputs(l, 2, why) || !same_size(l, why) || !rank_fits(l, why)) {
+    if (!space_has_inputs(l, 2, why) || !same_size(l, why) ||
+        !space_rank_fits(l, why)) {
         return false;
     }
     *why = "indices of this type";
@@ -482,7 +445,7 @@ void gather_args(const struct arg_in *in, uint32_t *word, struct fit *f)
 
 bool matmul_fits(const struct layer *l, const char **why)
 {
-    if (!has_inputs(l, 2, why) || !all_f32(l, 2, why)) {
+    if (!space_has_inputs(l, 2, why) || !space_all_f32(l, 2, why)) {
         return false;
     }
     *why = "a product of these shapes";
@@ -533,7 +496,8 @@ uint64_t matmul_ns(const struct layer *l, const struct device *d)
 
 bool reduce_fits(const struct layer *l, const char **why)
 {
-    if (!has_inputs(l, 1, why) || !all_f32(l, 1, why) || !rank_fits(l, why)) {
+    if (!space_has_inputs(l, 1, why) || !space_all_f32(l, 1, why) ||
+        !space_rank_fits(l, why)) {
         return false;
     }
     *why = "a reduction of this shape";

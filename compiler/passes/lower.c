@@ -8,6 +8,7 @@
 #include "passes/lower_draft.h"
 
 static bool (*const lowerings[OP_COUNT])(struct lower *lw, uint32_t node_ix) = {
+    [OP_ATTENTION] = lower_attention,
     [OP_AVERAGE_POOL] = lower_pool,
     [OP_CAST] = lower_cast,
     [OP_CONCAT] = lower_concat,
@@ -22,6 +23,7 @@ static bool (*const lowerings[OP_COUNT])(struct lower *lw, uint32_t node_ix) = {
     [OP_GLOBAL_AVERAGE_POOL] = lower_global_pool,
     [OP_GLOBAL_MAX_POOL] = lower_global_pool,
     [OP_IDENTITY] = lower_reshape,
+    [OP_LAYER_NORM] = lower_norm,
     [OP_LOG_SOFTMAX] = lower_softmax,
     [OP_LRN] = lower_lrn,
     [OP_MATMUL] = lower_matmul,
@@ -88,6 +90,31 @@ static bool make_norm(struct lower *lw, uint32_t node_ix)
     return lw->scale[node_ix] != UINT32_MAX && lw->shift[node_ix] != UINT32_MAX;
 }
 
+/* The condition of a Where as f32. */
+static bool make_condition(struct lower *lw, uint32_t node_ix)
+{
+    struct graph *const g = lw->g;
+    const struct node *const n = &g->node[node_ix];
+    const struct value *const c = &g->value[n->in[0]];
+    if (!c->is_const) {
+        return node_error(lw->cx, n, E_UNSUPPORTED,
+                          "a condition known only at run time is not "
+                          "supported");
+    }
+    const uint64_t len = c->data.len * sizeof(float);
+    uint8_t *const data = arena_alloc(lw->cx->keep, len, sizeof(float));
+    if (!data) {
+        return false;
+    }
+    for (uint64_t i = 0; i < c->data.len; i++) {
+        elem_put_f64(DTYPE_F32, data, i, c->data.data[i] != 0 ? 1.0 : 0.0);
+    }
+    const struct shape s = c->shape;
+    lw->scale[node_ix] = graph_add_const(g, lw->cx, n->name, DTYPE_F32, &s,
+                                         (struct span){data, len});
+    return lw->scale[node_ix] != UINT32_MAX;
+}
+
 static bool set_up(struct lower *lw)
 {
     struct graph *const g = lw->g;
@@ -111,7 +138,8 @@ static bool set_up(struct lower *lw)
                                       .bias = VALUE_NONE,
                                       .slope = VALUE_NONE,
                                       .residual = VALUE_NONE};
-        if (n->op == OP_BATCH_NORM && !make_norm(lw, i)) {
+        if ((n->op == OP_BATCH_NORM && !make_norm(lw, i)) ||
+            (n->op == OP_WHERE && !make_condition(lw, i))) {
             return false;
         }
     }

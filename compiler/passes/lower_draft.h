@@ -75,7 +75,8 @@ struct lower {
     uint32_t *emit;      /* per node: whose layer is drafted there, or NODE_NONE
                             for nodes inside another's layer */
     bool *inlined;       /* per node: part of an elementwise expression */
-    uint32_t *scale;     /* per node: BatchNormalization as a * x + b: values */
+    uint32_t *scale;     /* per node: BatchNormalization as a * x + b: values;
+                            the condition of a Where as f32 */
     uint32_t *shift;
     struct draft_buf *buf;
     uint32_t n_buf;
@@ -184,6 +185,8 @@ NODISCARD bool lower_global_pool(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_reduce(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_resize(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_lrn(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_norm(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_attention(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_softmax(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_ewise(struct lower *lw, uint32_t node_ix);
 /* The node's output is alpha * a + beta * b (b NULL: alpha * a). */

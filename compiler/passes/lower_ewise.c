@@ -221,6 +221,18 @@ static bool put_gelu(struct expr *e, const struct node *n, enum expr_op op)
     return true;
 }
 
+/* lower() has made the condition a float. */
+static bool put_where(struct expr *e, const struct node *n, enum expr_op op)
+{
+    const uint32_t node_ix = e->lw->uses.producer[n->out[0]];
+    put_leaf(e, e->lw->scale[node_ix]);
+    if (!put_value(e, n->in[1]) || !put_value(e, n->in[2])) {
+        return false;
+    }
+    put_op(e, op);
+    return true;
+}
+
 /* As a * x + b; lower() has made the two constants. */
 static bool put_norm(struct expr *e, const struct node *n, enum expr_op op)
 {
@@ -270,6 +282,7 @@ static const struct ewise_op {
     [OP_SUB] = {put_binary, EXPR_SUB, false},
     [OP_SUM] = {put_binary, EXPR_ADD, false},
     [OP_TANH] = {put_unary, EXPR_TANH, false},
+    [OP_WHERE] = {put_where, EXPR_SELECT, false},
 };
 
 bool ewise_is_op(enum op_id op)

@@ -390,12 +390,14 @@ static bool finish_nest(struct lower *lw, struct draft *d, uint32_t n_free)
     return true;
 }
 
-/* Kinds that keep their dimensions: MATMUL, GATHER. */
+/* Kinds that keep their dimensions: MATMUL, GATHER, ATTENTION. */
 static bool finish_fixed(struct lower *lw, struct draft *d)
 {
     struct layer *const y = &d->y;
     y->rank = d->out.rank;
-    y->row_dims = y->rank > 1 ? y->rank - 1 : 1;
+    y->row_dims = y->kind == LAYER_ATTENTION ? 2
+                  : y->rank > 1              ? y->rank - 1
+                                             : 1;
     y->rows = 1;
     for (uint32_t k = 0; k < y->rank; k++) {
         y->dim[k] = d->out.dim[k];
@@ -405,8 +407,8 @@ static bool finish_fixed(struct lower *lw, struct draft *d)
         const bool is_out = i == y->n_in;
         const struct view *const v = operand_at(d, i);
         struct operand *const o = is_out ? &y->out : &y->in[i];
-        /* Rows: the output's, and those of the left matrices. */
-        bool by_row = is_out || (y->kind == LAYER_MATMUL && i == 0);
+        /* Rows: the output's, and those of left matrices and queries. */
+        bool by_row = is_out || (y->kind != LAYER_GATHER && i == 0);
         if (by_row) {
             struct nest t = {.n_op = 1, .d = d, .n = y->row_dims};
             for (uint32_t k = 0; k < y->row_dims; k++) {
@@ -565,7 +567,9 @@ static bool finish_draft(struct lower *lw, struct draft *d)
     case LAYER_REDUCE:
         return finish_nest(lw, d, d->out.rank);
     case LAYER_SOFTMAX:
+    case LAYER_NORM:
         return finish_nest(lw, d, d->out.rank - 1);
+    case LAYER_ATTENTION:
     case LAYER_GATHER:
     case LAYER_MATMUL:
         return finish_fixed(lw, d);

@@ -211,6 +211,11 @@ static bool set_act(struct lower *lw, const struct taker *t,
     case OP_TANH:
         e.act = ACT_TANH;
         break;
+    case OP_GELU:
+        e.act = strcmp(node_string(n, "approximate", "none"), "tanh") == 0
+                    ? ACT_GELU_TANH
+                    : ACT_GELU;
+        break;
     case OP_HARD_SIGMOID:
         e.act = ACT_HARDSIGMOID;
         e.a = node_float(n, "alpha", 0.2F);

@@ -107,6 +107,24 @@ NODISCARD bool softmax_params(const struct graph *g, struct cx *cx,
                               const struct node *n, uint32_t *axis,
                               uint32_t *end);
 
+/* Attention. Inputs 0 to 2 of four dimensions are [batch, heads, rows, size];
+ * of three, [batch, rows, heads * size]. */
+struct attention_params {
+    bool has_heads; /* four dimensions */
+    int64_t batch;
+    int64_t q_heads;
+    int64_t kv_heads; /* divides q_heads */
+    int64_t queries;
+    int64_t keys;
+    int64_t head_size;
+    int64_t v_size;
+    double scale;
+    bool is_causal;
+};
+NODISCARD bool attention_params(const struct graph *g, struct cx *cx,
+                                const struct node *n,
+                                struct attention_params *a);
+
 /* Transpose: output dimension i is input dimension perm[i]. */
 NODISCARD bool perm_params(const struct graph *g, struct cx *cx,
                            const struct node *n,

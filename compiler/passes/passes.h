@@ -51,6 +51,16 @@ NODISCARD bool pass_clean(struct graph *g, struct cx *cx);
  * Div. */
 NODISCARD bool pass_fuse_act(struct graph *g, struct cx *cx);
 
+/* Makes Gelu of what exporters spell as Mul, Div, Add, Pow, Erf and Tanh. */
+NODISCARD bool pass_fuse_gelu(struct graph *g, struct cx *cx);
+
+/* Makes LayerNormalization of what exporters spell as ReduceMean, Sub, Pow,
+ * Sqrt, Div, Mul and Add. */
+NODISCARD bool pass_fuse_norm(struct graph *g, struct cx *cx);
+
+/* Makes Attention of MatMul, Softmax, MatMul with scale and mask. */
+NODISCARD bool pass_fuse_attention(struct graph *g, struct cx *cx);
+
 /* Folds what scales and shifts channels by constants (BatchNormalization, Mul,
  * Div, Add, Sub) into the Conv, ConvTranspose or Gemm before it. Makes new
  * constants in the keep arena; order stays. */

@@ -51,6 +51,9 @@ shape_fn shape_softmax;
 shape_fn shape_layer_norm;
 shape_fn shape_reduce;
 
+/* shape_attention.c */
+shape_fn shape_attention;
+
 /* shape_move.c */
 shape_fn shape_reshape;
 shape_fn shape_flatten;

@@ -31,6 +31,15 @@ FLX_INLINE flx_v flx_act_v(uint32_t act, float a, float b, flx_v x)
     }
     case FLX_ACT_SILU:
         return x * flx_vsigmoid(x);
+    case FLX_ACT_GELU: {
+        const flx_v e = flx_verf(x * flx_splat(0x1.6a09e6p-1f));
+        return flx_splat(0.5f) * x * (e + one);
+    }
+    case FLX_ACT_GELU_TANH: {
+        const flx_v p = flx_vfma(x * x, flx_splat(0x1.6e4e26p-5f), one);
+        const flx_v t = flx_vtanh(flx_splat(0x1.988454p-1f) * x * p);
+        return flx_splat(0.5f) * x * (t + one);
+    }
     default:
         return x;
     }
@@ -57,6 +66,20 @@ FLX_SHARED void flx_run_silu(float *x, uint32_t n)
     }
 }
 
+FLX_SHARED void flx_run_gelu(float *x, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i += FLX_LANES) {
+        flx_store(x + i, flx_act_v(FLX_ACT_GELU, 0, 0, flx_load(x + i)));
+    }
+}
+
+FLX_SHARED void flx_run_gelu_tanh(float *x, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i += FLX_LANES) {
+        flx_store(x + i, flx_act_v(FLX_ACT_GELU_TANH, 0, 0, flx_load(x + i)));
+    }
+}
+
 /* Activation, in place, of n floats; x has room for a multiple of FLX_LANES.
  * slope (PRELU): 16 floats that repeat, n is a multiple of 16 then. */
 FLX_INLINE void flx_run_act(uint32_t act, float a, float b, const float *slope,
@@ -73,6 +96,12 @@ FLX_INLINE void flx_run_act(uint32_t act, float a, float b, const float *slope,
         return;
     case FLX_ACT_SILU:
         flx_run_silu(x, n);
+        return;
+    case FLX_ACT_GELU:
+        flx_run_gelu(x, n);
+        return;
+    case FLX_ACT_GELU_TANH:
+        flx_run_gelu_tanh(x, n);
         return;
     case FLX_ACT_PRELU:
         for (uint32_t i = 0; i < n; i += FLX_LANES) {

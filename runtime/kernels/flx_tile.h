@@ -90,9 +90,11 @@ FLX_INLINE void flx_tile_put(const struct flx_tile *t, float *buf)
 #undef FLX_PUT
 }
 
-/* n steps over k. w: k-major, FLX_PANEL apart; p[i]: row i's n floats. */
-FLX_INLINE void flx_tile_mac(struct flx_tile *t, const float *w,
-                             const float *const *p, uint32_t n)
+/* n steps over k. w: k-major, FLX_PANEL apart; p[i]: row i's n floats, p_step
+ * apart. */
+FLX_INLINE void flx_tile_mac_by(struct flx_tile *t, const float *w,
+                                const float *const *p, ptrdiff_t p_step,
+                                uint32_t n)
 {
 #define FLX_LOCAL(I, J) flx_v c##I##_##J = t->c##I##_##J;
 #define FLX_LOCAL_ROW(I)                                                       \
@@ -105,7 +107,7 @@ FLX_INLINE void flx_tile_mac(struct flx_tile *t, const float *w,
     const flx_v w##J = flx_load(w + (K)*FLX_PANEL + (J)*FLX_LANES);
 #define FLX_MAC(I, J) c##I##_##J = flx_vfma(w##J, x##I, c##I##_##J);
 #define FLX_MAC_ROW(I)                                                         \
-    const flx_v x##I = flx_splat(p##I[k]);                                     \
+    const flx_v x##I = flx_splat(p##I[(ptrdiff_t)k * p_step]);                 \
     FLX_VECS(FLX_MAC, I)
     size_t k = 0;
     for (; k + 4 <= n; w += 4 * FLX_PANEL) {
@@ -142,6 +144,12 @@ FLX_INLINE void flx_tile_mac(struct flx_tile *t, const float *w,
     FLX_ROWS(FLX_BACK_ROW)
 #undef FLX_BACK_ROW
 #undef FLX_BACK
+}
+
+FLX_INLINE void flx_tile_mac(struct flx_tile *t, const float *w,
+                             const float *const *p, uint32_t n)
+{
+    flx_tile_mac_by(t, w, p, 1, n);
 }
 
 #endif

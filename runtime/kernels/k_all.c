@@ -1,6 +1,7 @@
 /* k_all.c - every kernel with run-time arguments, for programs that run tables
  * in process. Built once per instruction set: FLX_FIND names the function. */
 #include "flx_find.h"
+#include "k_attention.h"
 #include "k_cast.h"
 #include "k_conv.h"
 #include "k_copy.h"
@@ -12,6 +13,7 @@
 #include "k_lanes.h"
 #include "k_lrn.h"
 #include "k_matmul.h"
+#include "k_norm.h"
 #include "k_pool.h"
 #include "k_reduce.h"
 #include "k_resize.h"

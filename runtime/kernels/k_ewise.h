@@ -75,6 +75,15 @@ FLX_INLINE uint32_t flx_expr_is_binary(uint32_t op)
     return (op >= FLX_EXPR_ADD && op <= FLX_EXPR_MAX) || op == FLX_EXPR_PRELU;
 }
 
+/* dst may be c. */
+FLX_SHARED void flx_run_select(float *dst, const float *c, const float *a,
+                               const float *b, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        dst[i] = c[i] != 0.0f ? a[i] : b[i];
+    }
+}
+
 /* `used`: bit set of the program's steps. */
 FLX_INLINE void flx_expr_apply(uint32_t used, uint32_t op, float *dst,
                                const float *a, const float *b, uint32_t n)
@@ -113,6 +122,13 @@ FLX_INLINE const float *flx_expr_run(const struct flx_ewise_arg *a,
             flx_run_fill(s->slot[depth], a->imm[i], n);
             s->at[depth] = s->slot[depth];
             depth++;
+        } else if (op == FLX_EXPR_SELECT) {
+            depth -= 2;
+            if (a->used >> FLX_EXPR_SELECT & 1u) {
+                flx_run_select(s->slot[depth - 1], s->at[depth - 1],
+                               s->at[depth], s->at[depth + 1], n);
+            }
+            s->at[depth - 1] = s->slot[depth - 1];
         } else {
             depth -= flx_expr_is_binary(op);
             flx_expr_apply(a->used, op, s->slot[depth - 1], s->at[depth - 1],

@@ -14,7 +14,8 @@ models)
     set -- squeezenet1_1_f32 tiny_ic_resnet8_f32 tiny_kws_dscnn_f32 \
         tiny_vww_mobilenetv1_f32 tiny_ad_autoencoder_f32 sine_mlp_f32 \
         mnist_cnn micro_kws_m_fp32 super_resolution blazeface_front_128 \
-        nanodet_m fastestdet ultraface_rfb320 ppocr_v2_cls ppocr_v4_det
+        nanodet_m fastestdet ultraface_rfb320 ppocr_v2_cls ppocr_v4_det \
+        vit_digits
     folder=models
     ;;
 light)

@@ -84,7 +84,7 @@ inferences, planned $planned"
 }
 
 for network in tiny squeezenet-small mobilenetv2-small resnet-small \
-    vgg19-small; do
+    vgg19-small vit-small gpt2-small; do
     network "$network"
 done
 exit $failed

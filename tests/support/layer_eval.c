@@ -152,6 +152,12 @@ static double act(const struct eval *e, double x, int64_t channel)
         return x * clip(x / 6.0 + 0.5, 0.0, 1.0);
     case ACT_SILU:
         return x * sigmoid(x);
+    case ACT_GELU:
+        return x / 2.0 * (1.0 + erf(x / sqrt(2.0)));
+    case ACT_GELU_TANH:
+        return x / 2.0 *
+               (1.0 +
+                tanh(sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
     case ACT_COUNT:
         break;
     }
@@ -469,6 +475,7 @@ static double apply(const struct expr_step *s, double a, double b)
         return tanh(b);
     case EXPR_IN:
     case EXPR_IMM:
+    case EXPR_SELECT:
     case EXPR_OP_COUNT:
         break;
     }
@@ -493,6 +500,9 @@ static double ewise_one(struct eval *e, const int64_t *ix)
             stack[n++] = get_checked(e, &e->in[s->ix], ix, ix);
         } else if (s->op == EXPR_IMM) {
             stack[n++] = (double)s->imm;
+        } else if (s->op == EXPR_SELECT) {
+            n -= 2;
+            stack[n - 1] = stack[n - 1] != 0.0 ? stack[n] : stack[n + 1];
         } else if (is_binary(s->op)) {
             n--;
             stack[n - 1] = apply(s, stack[n - 1], stack[n]);
@@ -661,6 +671,85 @@ static void eval_reduce(struct eval *e)
     } while (next(y->rank, y->dim, ix));
 }
 
+static void eval_norm(struct eval *e)
+{
+    const struct layer *const y = e->y;
+    const uint32_t last = y->rank - 1;
+    const int64_t n = (int64_t)y->dim[last];
+    int64_t ix[TENSOR_MAX_RANK] = {0};
+    do {
+        double mean = 0.0;
+        double square = 0.0;
+        for (ix[last] = 0; ix[last] < n; ix[last]++) {
+            mean += get_checked(e, &e->in[0], ix, ix) / (double)n;
+        }
+        for (ix[last] = 0; ix[last] < n; ix[last]++) {
+            const double d = get(&e->in[0], ix) - mean;
+            square += d * d / (double)n;
+        }
+        const double dev = sqrt(square + (double)y->p.norm.epsilon);
+        for (ix[last] = 0; ix[last] < n; ix[last]++) {
+            const double x = (get(&e->in[0], ix) - mean) / dev;
+            const double bias = y->weight[1].data.len > 0
+                                    ? weight_at(&y->weight[1], &ix[last])
+                                    : 0.0;
+            put(&e->out, ix, x * weight_at(&y->weight[0], &ix[last]) + bias);
+        }
+        ix[last] = 0;
+    } while (next(last, y->dim, ix));
+}
+
+/* The score of key `key` for the query and head of output ix. */
+static double attn_score(struct eval *e, const int64_t *ix, int64_t key)
+{
+    const struct layer *const y = e->y;
+    const struct attention_param *const p = &y->p.attention;
+    const int64_t group = (int64_t)(y->dim[2] / y->in[1].dim[2]);
+    int64_t q[4] = {ix[0], ix[1], ix[2], 0};
+    int64_t k[4] = {ix[0], key, ix[2] / group, 0};
+    const int64_t m[4] = {ix[0], ix[1], ix[2], key};
+    double sum = 0.0;
+    for (; q[3] < (int64_t)y->in[0].dim[3]; q[3]++, k[3]++) {
+        sum += get_checked(e, &e->in[0], ix, q) * get(&e->in[1], k);
+    }
+    sum *= (double)p->scale;
+    if ((p->is_causal && key > ix[1]) ||
+        (p->mask == ATTN_MASK_SELECT && *element(&e->in[3], m) == 0)) {
+        return -INFINITY;
+    }
+    return p->mask == ATTN_MASK_ADD ? sum + get(&e->in[3], m) : sum;
+}
+
+static void eval_attention(struct eval *e)
+{
+    const struct layer *const y = e->y;
+    const int64_t keys = (int64_t)y->in[1].dim[1];
+    const int64_t group = (int64_t)(y->dim[2] / y->in[1].dim[2]);
+    double *const score = arena_new(e->a, double, (uint64_t)keys);
+    int64_t ix[4] = {0};
+    do {
+        double top = -INFINITY;
+        double sum = 0.0;
+        for (int64_t s = 0; s < keys; s++) {
+            score[s] = attn_score(e, ix, s);
+            top = fmax(top, score[s]);
+        }
+        for (int64_t s = 0; s < keys; s++) {
+            score[s] = exp(score[s] - top);
+            sum += score[s];
+        }
+        for (ix[3] = 0; ix[3] < (int64_t)y->dim[3]; ix[3]++) {
+            double acc = 0.0;
+            for (int64_t s = 0; s < keys; s++) {
+                const int64_t v[4] = {ix[0], s, ix[2] / group, ix[3]};
+                acc += score[s] / sum * get(&e->in[2], v);
+            }
+            put(&e->out, ix, acc);
+        }
+        ix[3] = 0;
+    } while (next(3, y->dim, ix));
+}
+
 static void (*const evals[LAYER_KIND_COUNT])(struct eval *e) = {
     [LAYER_CONV] = eval_conv,       [LAYER_DECONV] = eval_conv,
     [LAYER_POOL] = eval_image,      [LAYER_EWISE] = eval_ewise,
@@ -668,6 +757,7 @@ static void (*const evals[LAYER_KIND_COUNT])(struct eval *e) = {
     [LAYER_RESIZE] = eval_image,    [LAYER_COPY] = eval_copy,
     [LAYER_CAST] = eval_cast,       [LAYER_GATHER] = eval_gather,
     [LAYER_MATMUL] = eval_matmul,   [LAYER_REDUCE] = eval_reduce,
+    [LAYER_NORM] = eval_norm,       [LAYER_ATTENTION] = eval_attention,
 };
 
 const char *layer_eval(const struct layers *l, struct arena *a,

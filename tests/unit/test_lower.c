@@ -358,6 +358,73 @@ static const struct {
     {"casts and integers",
      "opset 13\ninput x f32 2x5\noutput y\ninit ten f32 - 10\n"
      "Mul m x ten -> a\nCast c x -> y to=i:7\n"},
+    {"layer normalization: plain, of two dimensions, without bias",
+     "opset 17\ninput x f32 2x3x5\noutput a\noutput b\noutput c\n"
+     "init s f32 5 pos\ninit o f32 5 rand\ninit t f32 3x5 pos\n"
+     "init one f32 1 0.5\n"
+     "LayerNormalization n1 x s o -> a epsilon=f:0.01\n"
+     "LayerNormalization n2 x t -> b axis=i:1\n"
+     "LayerNormalization n3 x one -> c\n"},
+    {"layer normalization and gelu spelled out, in a block of an mlp",
+     "opset 13\ninput x f32 2x3x8\noutput y\ninit s f32 8 pos\n"
+     "init o f32 8 rand\ninit two f32 - 2\ninit eps f32 - 0.001\n"
+     "init w f32 8x20 rand\ninit b f32 20 rand\ninit u f32 20x8 rand\n"
+     "init root f32 - 1.41421356\ninit one f32 - 1\ninit half f32 - 0.5\n"
+     "ReduceMean m x -> m1 axes=I:-1\nSub d x m1 -> d1\n"
+     "Pow p d1 two -> p1\nReduceMean v p1 -> v1 axes=I:-1\n"
+     "Add e v1 eps -> e1\nSqrt q e1 -> q1\nDiv r d1 q1 -> r1\n"
+     "Mul k r1 s -> k1\nAdd h k1 o -> h1\n"
+     "MatMul f h1 w -> f1\nAdd g b f1 -> g1\nDiv i g1 root -> i1\n"
+     "Erf j i1 -> j1\nAdd l j1 one -> l1\nMul n g1 l1 -> n1\n"
+     "Mul t n1 half -> t1\nMatMul z t1 u -> z1\nAdd y1 x z1 -> y\n"},
+    {"gelu by tanh spelled out, and one that is none",
+     "opset 13\ninput x f32 3x7\noutput y\noutput z\n"
+     "init half f32 - 0.5\ninit three f32 - 3\ninit c f32 - 0.044715\n"
+     "init r f32 - 0.7978845608\ninit one f32 - 1\ninit root f32 - 1.4\n"
+     "Mul a x half -> a1\nPow b x three -> b1\nMul d b1 c -> d1\n"
+     "Add e x d1 -> e1\nMul f e1 r -> f1\nTanh g f1 -> g1\n"
+     "Add h g1 one -> h1\nMul i a1 h1 -> y\n"
+     "Div k x root -> k1\nErf l k1 -> l1\nAdd m l1 one -> m1\n"
+     "Mul n a1 m1 -> z\n"},
+    {"attention of parts of one product, causal",
+     "opset 13\ninput x f32 2x5x12\noutput y\ninit w f32 12x36 rand\n"
+     "init s i64 4 2 5 3 4\ninit j i64 3 2 5 12\ninit p i64 3 12 12 12\n"
+     "init eight f32 - 2\ninit no f32 - -3e38\ninit u f32 12x12 rand\n"
+     "init c bool 1x1x5x5 1 0 0 0 0 1 1 0 0 0 1 1 1 0 0 1 1 1 1 0 1 1 1 1 1\n"
+     "MatMul m x w -> v\nSplit t v p -> a b d axis=i:2\n"
+     "Reshape r1 a s -> a1\nReshape r2 b s -> b1\nReshape r3 d s -> d1\n"
+     "Transpose t1 a1 -> a2 perm=I:0,2,1,3\n"
+     "Transpose t2 b1 -> b2 perm=I:0,2,3,1\n"
+     "Transpose t3 d1 -> d2 perm=I:0,2,1,3\nMatMul k a2 b2 -> k1\n"
+     "Div e k1 eight -> e1\nWhere h c e1 no -> h1\n"
+     "Softmax f h1 -> f1 axis=i:-1\nMatMul g f1 d2 -> g1\n"
+     "Transpose t4 g1 -> g2 perm=I:0,2,1,3\nReshape r4 g2 j -> g3\n"
+     "MatMul o g3 u -> o1\nAdd q o1 x -> y\n"},
+    {"attention with masks that are added, chosen, inverted, and given",
+     "opset 13\ninput q f32 1x2x3x4\ninput k f32 1x2x4x3\n"
+     "input v f32 1x2x3x5\ninput m f32 1x1x1x3\noutput a\noutput b\n"
+     "output c\ninit n f32 3x3 rand\ninit e bool 3x3 1 0 1 1 1 0 1 1 1\n"
+     "init f bool 3x3 0 1 0 0 0 1 0 0 1\ninit no f32 - -1e9\n"
+     "init h f32 - 0.5\nMul qs q h -> q1\nMul ks k h -> k1\n"
+     "MatMul s1 q1 k1 -> t1\nAdd d1 n t1 -> u1\nSoftmax x1 u1 -> w1 "
+     "axis=i:3\nMatMul y1 w1 v -> a\n"
+     "MatMul s2 q k -> t2\nWhere d2 e t2 no -> u2\nSoftmax x2 u2 -> w2\n"
+     "MatMul y2 w2 v -> b\n"
+     "MatMul s3 q k -> t3\nMul e3 t3 h -> e4\nWhere d3 f no e4 -> u3\n"
+     "Softmax x3 u3 -> w3\nMatMul y3 w3 v -> p3\n"
+     "MatMul s4 q k -> t4\nAdd d4 t4 m -> u4\nSoftmax x4 u4 -> w4\n"
+     "MatMul y4 w4 v -> p4\nAdd z p3 p4 -> c\n"},
+    {"scores that are wanted themselves, and a mask that only biases",
+     "opset 13\ninput q f32 1x2x3x4\ninput k f32 1x2x4x3\n"
+     "input v f32 1x2x3x5\noutput a\noutput b\noutput s\n"
+     "init e bool 3x3 1 0 1 1 1 0 1 1 1\ninit no f32 - -1\n"
+     "MatMul s1 q k -> s\nSoftmax x1 s -> w1 axis=i:3\nMatMul y1 w1 v -> a\n"
+     "MatMul s2 q k -> t2\nWhere d2 e t2 no -> u2\nSoftmax x2 u2 -> w2\n"
+     "MatMul y2 w2 v -> b\n"},
+    {"where: a constant condition that broadcasts",
+     "opset 13\ninput x f32 2x3x4\noutput y\noutput z\n"
+     "init c bool 3x1 1 0 1\ninit k f32 - 7\nWhere w x1 x k -> y\n"
+     "init x1 bool 4 0 1 1 0\nSigmoid s x -> t\nWhere v c t x -> z\n"},
     {"expand", "opset 13\ninput x f32 3x1\noutput y\ninit s i64 3 2 3 4\n"
                "Expand e x s -> a\nRelu r a -> y\n"},
 };
@@ -378,6 +445,61 @@ static void lower__gives_what_the_reference_gives(void **state)
 
 /* ---- what becomes what ----------------------------------------------------
  */
+
+static uint32_t n_act(const struct layers *l, enum act act)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        n += l->layer[i].epi.act == act;
+    }
+    return n;
+}
+
+/* What exporters spell out in dozens of nodes. */
+static void lower__recognises_what_transformers_are_made_of(void **state)
+{
+    struct fixture *f = *state;
+    struct layers l;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        if (strstr(cases[i].name, "in a block of an mlp")) {
+            lower_text(f, cases[i].text, &l);
+            assert_int_equal(l.n_layer, 3);
+            assert_int_equal(count(&l, LAYER_NORM), 1);
+            assert_int_equal(n_act(&l, ACT_GELU), 1);
+            assert_int_equal(l.layer[2].epi.residual, RES_BEFORE_ACT);
+        }
+        if (strstr(cases[i].name, "gelu by tanh")) {
+            lower_text(f, cases[i].text, &l);
+            assert_int_equal(l.n_layer, 2);
+            assert_true(l.layer[0].p.ewise.n_step < 20);
+        }
+        if (strstr(cases[i].name, "causal")) {
+            lower_text(f, cases[i].text, &l);
+            assert_int_equal(l.n_layer, 3);
+            const struct layer *const y = &l.layer[1];
+            assert_int_equal(y->kind, LAYER_ATTENTION);
+            assert_true(y->p.attention.is_causal);
+            assert_int_equal(y->p.attention.mask, ATTN_MASK_NONE);
+            /* Straight from the product, queries by rows, keys in full. */
+            assert_int_equal(y->in[0].buf, l.layer[0].out.buf);
+            assert_int_equal(y->in[1].buf, l.layer[0].out.buf);
+            assert_int_equal(y->in[2].buf, l.layer[0].out.buf);
+            assert_true(y->in[0].by_row && !y->in[0].map.all);
+            assert_true(y->in[1].map.all && y->in[2].map.all);
+            assert_true(y->out.by_row);
+        }
+        if (strstr(cases[i].name, "masks that are added")) {
+            lower_text(f, cases[i].text, &l);
+            assert_int_equal(count(&l, LAYER_ATTENTION), 4);
+            assert_int_equal(count(&l, LAYER_SOFTMAX), 0);
+        }
+        if (strstr(cases[i].name, "wanted themselves")) {
+            lower_text(f, cases[i].text, &l);
+            assert_int_equal(count(&l, LAYER_ATTENTION), 0);
+            assert_int_equal(count(&l, LAYER_SOFTMAX), 2);
+        }
+    }
+}
 
 static void lower__makes_one_layer_of_a_residual_block_s_end(void **state)
 {
@@ -600,6 +722,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(lower__gives_what_the_reference_gives),
+        FIXTURE_TEST(lower__recognises_what_transformers_are_made_of),
         FIXTURE_TEST(lower__makes_one_layer_of_a_residual_block_s_end),
         FIXTURE_TEST(lower__adds_in_the_later_of_two_convolutions),
         FIXTURE_TEST(lower__computes_concats_in_place),

@@ -60,7 +60,10 @@ enum {
     FLX_EXPR_DEPTH = 8,   /* values a program may have on its stack */
     FLX_CONV_MAX_KH = 16, /* of k_conv_f32_direct: bounds its stack */
     FLX_MATMUL_K = 256,   /* rows of b that are packed at a time */
-    FLX_MATMUL_M = 12     /* most rows of a in a tile, of any target */
+    FLX_MATMUL_M = 12,    /* most rows of a in a tile, of any target */
+    FLX_ATTN_ROWS = 48,   /* queries that are taken at a time */
+    FLX_ATTN_KEYS = 48,   /* keys of a step of the running softmax */
+    FLX_ATTN_PACK = FLX_ATTN_KEYS * FLX_PANEL /* floats of v in a step */
 };
 /* Scratch of a thread, in bytes: the one formula of kernel and catalogue. */
 #define FLX_MATMUL_SCRATCH(K)                                                  \
@@ -68,6 +71,13 @@ enum {
          ((K) < FLX_MATMUL_K ? (K) : (uint32_t)FLX_MATMUL_K) * 4u / 64u *      \
          64u +                                                                 \
      64u)
+#define FLX_ATTN_SCRATCH(HEAD, V)                                              \
+    (((FLX_ATTN_ROWS * ((HEAD) + FLX_ATTN_KEYS +                               \
+                        ((V) + FLX_PANEL - 1u) / FLX_PANEL * FLX_PANEL + 3u) + \
+       FLX_ATTN_PACK) *                                                        \
+          4u +                                                                 \
+      63u) /                                                                   \
+     64u * 64u)
 #define FLX_RESIZE_SCRATCH(OUT_W) ((OUT_W)*8u / 64u * 64u + 64u)
 #define FLX_AT_WEIGHTS 0xffffffffu
 
@@ -83,7 +93,9 @@ enum flx_act {
     FLX_ACT_TANH,
     FLX_ACT_HARDSIGMOID,
     FLX_ACT_HARDSWISH,
-    FLX_ACT_SILU
+    FLX_ACT_SILU,
+    FLX_ACT_GELU,
+    FLX_ACT_GELU_TANH
 };
 enum flx_residual { FLX_RES_NONE, FLX_RES_BEFORE_ACT, FLX_RES_AFTER_ACT };
 
@@ -111,13 +123,19 @@ enum flx_expr {
     FLX_EXPR_RELU,
     FLX_EXPR_SIGMOID,
     FLX_EXPR_TANH,
-    FLX_EXPR_PRELU
+    FLX_EXPR_PRELU,
+    FLX_EXPR_SELECT
 };
 enum flx_nearest {
     FLX_ROUND_PREFER_FLOOR,
     FLX_ROUND_PREFER_CEIL,
     FLX_FLOOR,
     FLX_CEIL
+};
+enum flx_attn_mask {
+    FLX_ATTN_MASK_NONE,
+    FLX_ATTN_MASK_ADD,
+    FLX_ATTN_MASK_SELECT
 };
 enum flx_reduce {
     FLX_REDUCE_MEAN,

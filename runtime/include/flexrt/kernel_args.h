@@ -200,6 +200,36 @@
     UA(red_dim, FLX_MAX_RANK)                                                  \
     IA(red_stride, FLX_MAX_RANK)
 
+/* Over the last dimension of the space, of C elements. The weights: scale[C],
+ * and bias[C] from float bias_at of the panel on. */
+#define FLX_NORM_FIELDS(U, I, F, UA, IA, FA)                                   \
+    FLX_SPACE_FIELDS(U, UA)                                                    \
+    FLX_VIEW_FIELDS(U, I, IA, out)                                             \
+    FLX_VIEW_FIELDS(U, I, IA, in)                                              \
+    U(has_bias)                                                                \
+    U(bias_at)                                                                 \
+    F(epsilon)
+
+/* Strides of q and out: image, query, head, channel; of k and v: image, key,
+ * head, channel; of the mask: image, query, head, key. A panel has
+ * panel_heads heads; the row of query t of image n is n * queries + t. */
+#define FLX_ATTENTION_FIELDS(U, I, F, UA, IA, FA)                              \
+    U(queries) /* of one image */                                              \
+    U(keys)                                                                    \
+    U(heads)                                                                   \
+    U(panel_heads)                                                             \
+    U(kv_group) /* query heads of one head of k and v */                       \
+    U(head_size)                                                               \
+    U(v_size)                                                                  \
+    FLX_VIEW_FIELDS(U, I, IA, out)                                             \
+    FLX_VIEW_FIELDS(U, I, IA, q)                                               \
+    FLX_VIEW_FIELDS(U, I, IA, k)                                               \
+    FLX_VIEW_FIELDS(U, I, IA, v)                                               \
+    FLX_VIEW_FIELDS(U, I, IA, mask)                                            \
+    U(mask_kind) /* enum flx_attn_mask */                                      \
+    U(is_causal)                                                               \
+    F(scale)
+
 /* Every family: type struct flx_NAME_arg, its field list. */
 #define FLX_ARG_FAMILIES(X)                                                    \
     X(conv, FLX_CONV_FIELDS)                                                   \
@@ -212,6 +242,8 @@
     X(cast, FLX_CAST_FIELDS)                                                   \
     X(gather, FLX_GATHER_FIELDS)                                               \
     X(matmul, FLX_MATMUL_FIELDS)                                               \
-    X(reduce, FLX_REDUCE_FIELDS)
+    X(reduce, FLX_REDUCE_FIELDS)                                               \
+    X(norm, FLX_NORM_FIELDS)                                                   \
+    X(attention, FLX_ATTENTION_FIELDS)
 
 #endif

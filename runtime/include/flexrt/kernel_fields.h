@@ -83,6 +83,13 @@ static const struct flx_field flx_fields_matmul[] = {
 static const struct flx_field flx_fields_reduce[] = {
     FLX_ROWS_(FLX_REDUCE_FIELDS)};
 #undef FLX_T_
+#define FLX_T_ struct flx_norm_arg
+static const struct flx_field flx_fields_norm[] = {FLX_ROWS_(FLX_NORM_FIELDS)};
+#undef FLX_T_
+#define FLX_T_ struct flx_attention_arg
+static const struct flx_field flx_fields_attention[] = {
+    FLX_ROWS_(FLX_ATTENTION_FIELDS)};
+#undef FLX_T_
 
 static const struct flx_kernel_info flx_kernel_infos[] = {
 #define KERNEL(ID, VALUE, FN, ARG, FILE)                                       \

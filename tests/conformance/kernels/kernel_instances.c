@@ -1,5 +1,6 @@
 #include "kernel_instances.h"
 
+#include "k_attention.h"
 #include "k_cast.h"
 #include "k_conv.h"
 #include "k_copy.h"
@@ -11,6 +12,7 @@
 #include "k_lanes.h"
 #include "k_lrn.h"
 #include "k_matmul.h"
+#include "k_norm.h"
 #include "k_pool.h"
 #include "k_reduce.h"
 #include "k_resize.h"

@@ -38,6 +38,10 @@ static double act_of(const struct conv_case *t, double x, double slope)
         return ref_unary(REF_HARD_SWISH, 0, 0, x);
     case ACT_SILU:
         return x * ref_unary(REF_SIGMOID, 0, 0, x);
+    case ACT_GELU:
+        return ref_unary(REF_GELU, 0, 0, x);
+    case ACT_GELU_TANH:
+        return ref_unary(REF_GELU_TANH, 0, 0, x);
     case ACT_NONE:
     case ACT_COUNT:
         break;
@@ -246,6 +250,8 @@ static void direct__matches_the_naive_one(void **state)
         {UNIT, .h = 16, .w = 1, .c = 9, .oc = 40, .kh = 1, .kw = 1},
         {UNIT, .h = 1, .w = 60, .c = 2, .oc = 16, .kh = 1, .kw = 20, .pl = 10, .pr = 9},
         {UNIT, .h = 20, .w = 2, .c = 2, .oc = 16, .kh = 16, .kw = 1, .pt = 8},
+        {UNIT, .h = 17, .w = 1, .c = 19, .oc = 35, .kh = 1, .kw = 1, .act = ACT_GELU},
+        {UNIT, .h = 13, .w = 1, .c = 21, .oc = 33, .kh = 1, .kw = 1, .act = ACT_GELU_TANH, .slack = 3},
         /* clang-format on */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

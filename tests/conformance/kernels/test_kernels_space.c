@@ -113,6 +113,7 @@ static double step_of(enum expr_op op, double a, double b)
         return ref_binary_one(REF_PRELU, a, b);
     case EXPR_IN:
     case EXPR_IMM:
+    case EXPR_SELECT:
     case EXPR_OP_COUNT:
         break;
     }
@@ -218,7 +219,7 @@ static void ewise__walks_any_strides(void **state)
 static void ewise__knows_every_step(void **state)
 {
     const uint64_t dim[2] = {3, 141};
-    for (uint32_t op = EXPR_ADD; op < EXPR_OP_COUNT; op++) {
+    for (uint32_t op = EXPR_ADD; op < EXPR_SELECT; op++) {
         struct kt k;
         kt_start(&k, *state, LAYER_EWISE);
         struct layer *l = k.l;
@@ -251,6 +252,39 @@ static void ewise__knows_every_step(void **state)
         kt_check(&k, want, 3e-6);
         free(want);
     }
+}
+
+/* c != 0 ? a : b, with a mask of zeros, ones and others. */
+static void ewise__selects(void **state)
+{
+    const uint64_t dim[2] = {5, 150};
+    const struct expr_step steps[] = {{EXPR_IN, 0, 0},   {EXPR_IN, 1, 0},
+                                      {EXPR_IMM, 0, 3},  {EXPR_ADD, 0, 0},
+                                      {EXPR_IMM, 0, -7}, {EXPR_SELECT, 0, 0},
+                                      {EXPR_IN, 1, 0},   {EXPR_ADD, 0, 0}};
+    struct kt k;
+    kt_start(&k, *state, LAYER_EWISE);
+    struct layer *l = k.l;
+    set_space(l, 2, 1, dim);
+    l->out = kt_dense(&k, DTYPE_F32, 2, dim, 1, true);
+    l->in[0] = kt_dense(&k, DTYPE_F32, 2, dim, 1, true);
+    l->in[1] = kt_dense(&k, DTYPE_F32, 2, dim, 1, true);
+    kt_fill(&k, &l->in[1], 1);
+    uint64_t at[2] = {0};
+    do {
+        *kt_element(&k, &l->in[0], 1, at) = (float)kt_below(&k, 3) - 1;
+    } while (next(2, dim, at));
+    l->n_in = 2;
+    add_steps(l, steps, ARRAY_LEN(steps));
+    kt_finish(&k, 0);
+    double *want = ref_alloc((int64_t)count(2, dim));
+    uint64_t i = 0;
+    do {
+        const double x = value(&k, &l->in[1], at);
+        want[i++] = x + (value(&k, &l->in[0], at) != 0 ? x + 3 : -7);
+    } while (next(2, dim, at));
+    kt_check(&k, want, 1e-6);
+    free(want);
 }
 
 /* ---- softmax ---- */
@@ -665,6 +699,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(ewise__walks_any_strides),
         FIXTURE_TEST(ewise__knows_every_step),
+        FIXTURE_TEST(ewise__selects),
         FIXTURE_TEST(softmax__matches_the_naive_one),
         FIXTURE_TEST(copy__moves_and_pads),
         FIXTURE_TEST(copy__moves_every_size),

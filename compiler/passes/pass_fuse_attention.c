@@ -1,0 +1,270 @@
+/* Attention of four dimensions, which exporters spell out:
+ *   MatMul(Softmax(mask(scale * MatMul(q, k^T))), v)
+ * becomes the operator Attention of opset 23, so that no tensor of scores is
+ * needed. The scale may be on the scores or on q and k^T, by Mul or Div. The
+ * mask is a Where with a scalar that leaves no weight, an Add, or both where
+ * one of them is causal. The node of the scores becomes a transpose of k^T. */
+#include <stddef.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "passes/elem.h"
+#include "passes/fuse.h"
+#include "passes/params.h"
+#include "passes/passes.h"
+#include "passes/pattern.h"
+
+/* A score that leaves no weight besides those of visible keys. */
+static const double hidden_score = -1e4;
+
+struct found {
+    uint32_t q;
+    uint32_t v;
+    uint32_t mask; /* or VALUE_NONE */
+    bool is_causal;
+    double scale;
+    struct node *scores;
+};
+
+/* True where element i of a mask leaves the key visible. */
+static bool is_visible(const struct value *m, uint64_t i)
+{
+    return m->dtype == DTYPE_BOOL ? m->data.data[i] != 0
+                                  : elem_f64(m->dtype, m->data.data, i) == 0.0;
+}
+
+static bool is_hidden(const struct value *m, uint64_t i)
+{
+    return m->dtype == DTYPE_BOOL
+               ? m->data.data[i] == 0
+               : elem_f64(m->dtype, m->data.data, i) <= hidden_score;
+}
+
+/* A constant [.., n, n] in which query t sees keys 0 .. t. */
+static bool is_causal_mask(const struct value *m)
+{
+    const uint32_t r = m->shape.rank;
+    uint64_t count;
+    if (!m->is_const || r < 2 || !shape_count(&m->shape, &count) ||
+        (m->dtype != DTYPE_BOOL && m->dtype != DTYPE_F32)) {
+        return false;
+    }
+    const uint64_t n = (uint64_t)m->shape.dim[r - 1];
+    if (m->shape.dim[r - 2] != m->shape.dim[r - 1] || count != n * n) {
+        return false;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        if (!(i % n <= i / n ? is_visible(m, i) : is_hidden(m, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_mask(const struct pattern *p, uint32_t mask, struct found *f)
+{
+    if (is_causal_mask(&p->g->value[mask])) {
+        f->is_causal = true;
+        return true;
+    }
+    if (f->mask != VALUE_NONE) {
+        return false;
+    }
+    f->mask = mask;
+    return true;
+}
+
+/* A constant bool of the other truth. */
+static bool invert(const struct pattern *p, uint32_t mask, uint32_t *out)
+{
+    const struct value *const m = &p->g->value[mask];
+    uint8_t *const data = arena_new(p->cx->keep, uint8_t, m->data.len);
+    if (!data) {
+        return false;
+    }
+    for (uint64_t i = 0; i < m->data.len; i++) {
+        data[i] = m->data.data[i] == 0;
+    }
+    const struct shape s = m->shape;
+    *out = graph_add_const(p->g, p->cx, m->name, DTYPE_BOOL, &s,
+                           (struct span){data, m->data.len});
+    return *out != VALUE_NONE;
+}
+
+/* Where(mask, *x, hidden) or, of a constant, Where(mask, hidden, *x). *is_one
+ * tells whether it is; false when memory is out. */
+static bool take_where(const struct pattern *p, const struct node *n,
+                       struct found *f, uint32_t *x, bool *is_one)
+{
+    double score = 0.0;
+    uint32_t mask = n->in[0];
+    *is_one = true;
+    if (pattern_scalar(p, n->in[2], &score) && score <= hidden_score) {
+        *x = n->in[1];
+    } else if (pattern_scalar(p, n->in[1], &score) && score <= hidden_score &&
+               p->g->value[mask].is_const) {
+        *x = n->in[2];
+        if (!invert(p, mask, &mask)) {
+            return false;
+        }
+    } else {
+        *is_one = false;
+        return true;
+    }
+    *is_one = take_mask(p, mask, f);
+    return true;
+}
+
+/* The scores' MatMul behind any Mul and Div by scalars. */
+static struct node *scores_of(const struct pattern *p, uint32_t value,
+                              double *scale)
+{
+    return pattern_sole_maker(p, pattern_unscale(p, value, scale), OP_MATMUL);
+}
+
+/* From the Softmax's input back to the scores' MatMul. *is_one tells whether
+ * it is found; false when memory is out. */
+static bool find_scores(const struct pattern *p, uint32_t value,
+                        struct found *f, bool *is_one)
+{
+    for (;;) {
+        const struct node *const where = pattern_sole_maker(p, value, OP_WHERE);
+        const struct node *const add = pattern_sole_maker(p, value, OP_ADD);
+        if (where) {
+            if (!take_where(p, where, f, &value, is_one)) {
+                return false;
+            }
+            if (!*is_one) {
+                return true;
+            }
+            continue;
+        }
+        if (!add) {
+            f->scores = scores_of(p, value, &f->scale);
+            *is_one = f->scores != NULL;
+            return true;
+        }
+        /* The scores' side has the MatMul, masked further or not. */
+        uint32_t side = 2;
+        for (uint32_t k = 0; k < 4 && side == 2; k++) {
+            double scale;
+            if (k < 2 ? scores_of(p, add->in[k], &scale) != NULL
+                      : pattern_maker(p, add->in[k - 2], OP_WHERE) != NULL) {
+                side = k % 2;
+            }
+        }
+        *is_one = side < 2 &&
+                  p->g->value[add->in[1 - side]].dtype == DTYPE_F32 &&
+                  take_mask(p, add->in[1 - side], f);
+        if (!*is_one) {
+            return true;
+        }
+        value = add->in[side];
+    }
+}
+
+/* Broadcasts to [batch, heads, queries, keys]. */
+static bool is_mask_shape(const struct value *m, const struct shape *scores)
+{
+    struct shape s;
+    return (m->dtype == DTYPE_F32 || m->dtype == DTYPE_BOOL) &&
+           shape_broadcast_two(&m->shape, scores, &s) &&
+           shape_equal(&s, scores);
+}
+
+/* Whether n is the last MatMul of an attention, and of which. */
+static bool find(const struct pattern *p, const struct node *n, struct found *f,
+                 bool *is_one)
+{
+    const struct node *const softmax =
+        pattern_sole_maker(p, n->in[0], OP_SOFTMAX);
+    uint32_t axis = 0;
+    uint32_t end = 0;
+    *is_one = false;
+    *f = (struct found){.mask = VALUE_NONE, .v = n->in[1]};
+    if (!softmax || p->g->value[n->in[0]].shape.rank != 4 ||
+        p->g->value[n->in[0]].dtype != DTYPE_F32 ||
+        !softmax_params(p->g, p->cx, softmax, &axis, &end) || axis != 3) {
+        return true;
+    }
+    if (!find_scores(p, softmax->in[0], f, is_one)) {
+        return false;
+    }
+    if (!*is_one) {
+        return true;
+    }
+    double q_scale;
+    double k_scale;
+    f->q = pattern_unscale(p, f->scores->in[0], &q_scale);
+    const uint32_t k = pattern_unscale(p, f->scores->in[1], &k_scale);
+    f->scale *= q_scale * k_scale;
+    const struct shape *const sq = &p->g->value[f->q].shape;
+    const struct shape *const sk = &p->g->value[k].shape;
+    const struct shape *const sv = &p->g->value[f->v].shape;
+    const struct shape *const s = &p->g->value[f->scores->out[0]].shape;
+    *is_one =
+        sq->rank == 4 && sk->rank == 4 && sv->rank == 4 &&
+        memcmp(sq->dim, s->dim, 3 * sizeof s->dim[0]) == 0 &&
+        memcmp(sk->dim, s->dim, 2 * sizeof s->dim[0]) == 0 &&
+        memcmp(sv->dim, s->dim, 2 * sizeof s->dim[0]) == 0 &&
+        (f->mask == VALUE_NONE || is_mask_shape(&p->g->value[f->mask], s));
+    f->scores->in[1] = *is_one ? k : f->scores->in[1];
+    return true;
+}
+
+static bool rewrite(struct pattern *p, uint32_t node_ix, const struct found *f)
+{
+    static const int64_t perm[4] = {0, 1, 3, 2};
+    static const struct attr swap = {
+        .kind = ATTR_INTS, .ints = perm, .n = ARRAY_LEN(perm)};
+    const struct attr scale = {.kind = ATTR_FLOAT, .f = (float)f->scale};
+    const struct attr causal = {.kind = ATTR_INT, .i = f->is_causal};
+    const uint32_t k = f->scores->in[1];
+    /* Its value is k from now on. */
+    struct value *const out = &p->g->value[f->scores->out[0]];
+    out->shape = p->g->value[k].shape;
+    out->shape.dim[2] = p->g->value[k].shape.dim[3];
+    out->shape.dim[3] = p->g->value[k].shape.dim[2];
+    f->scores->op = OP_TRANSPOSE;
+    f->scores->n_in = 1;
+    f->scores->in[0] = k;
+    f->scores->n_attr = 0;
+    if (!fuse_set_attr(p->cx, f->scores, "perm", &swap)) {
+        return false;
+    }
+    uint32_t *const in = arena_new(p->cx->keep, uint32_t, 4);
+    if (!in) {
+        return false;
+    }
+    in[0] = f->q;
+    in[1] = f->scores->out[0];
+    in[2] = f->v;
+    in[3] = f->mask;
+    struct node *const n = &p->g->node[node_ix];
+    n->op = OP_ATTENTION;
+    n->n_in = 4;
+    n->in = in;
+    n->n_attr = 0;
+    return fuse_set_attr(p->cx, n, "scale", &scale) &&
+           fuse_set_attr(p->cx, n, "is_causal", &causal);
+}
+
+bool pass_fuse_attention(struct graph *g, struct cx *cx)
+{
+    struct pattern p;
+    if (!pattern_make(g, cx, &p)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < g->n_node; i++) {
+        struct found f;
+        bool is_one;
+        if (g->node[i].is_dead || g->node[i].op != OP_MATMUL) {
+            continue;
+        }
+        if (!find(&p, &g->node[i], &f, &is_one) ||
+            (is_one && !rewrite(&p, i, &f))) {
+            return false;
+        }
+    }
+    return true;
+}
