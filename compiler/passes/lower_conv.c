@@ -178,15 +178,70 @@ static bool get_window(struct lower *lw, uint32_t node_ix, struct conv_job *job)
     return true;
 }
 
+/* Windows that do not overlap, of planes (one channel after the other), which
+ * must be copied in any case. */
+static bool is_patches(struct lower *lw, const struct conv_job *job)
+{
+    const struct conv_param *const p = &job->p;
+    const struct view *const in = &job->in;
+    for (uint32_t i = 0; i < 2; i++) {
+        if (p->kernel[i] != p->stride[i] || p->dilation[i] != 1 ||
+            p->pad_begin[i] != 0) {
+            return false;
+        }
+    }
+    return p->group == 1 && p->kernel[0] * p->kernel[1] > 1 &&
+           in->buf != BUF_WEIGHTS && in->dtype == DTYPE_F32 &&
+           (in->dim[3] == 1 || in->stride[3] > in->stride[1]) &&
+           !lower_is_image(lw, in);
+}
+
+/* The copy has a window's elements together, in the order of the weights; the
+ * convolution is a product then, whatever the size of the window. */
+static bool copy_patches(struct lower *lw, uint32_t node_ix,
+                         struct conv_job *job)
+{
+    static const uint32_t perm[6] = {0, 1, 3, 5, 2, 4};
+    const uint64_t h = job->p.kernel[0];
+    const uint64_t w = job->p.kernel[1];
+    struct view in = job->in;
+    const uint64_t c = in.dim[3];
+    const uint64_t cut[6] = {in.dim[0], job->out[1], h, job->out[2], w, c};
+    view_slice(&in, 1, 0, 1, job->out[1] * h);
+    view_slice(&in, 2, 0, 1, job->out[2] * w);
+    if (!view_reshape(&in, 6, cut, &in)) {
+        return true; /* runs backwards, or the like */
+    }
+    in = view_permute(&in, perm);
+    const uint64_t dim[4] = {in.dim[0], in.dim[1], in.dim[2], c * h * w};
+    struct view to;
+    if (!lower_fresh_image(lw, lw->g->node[node_ix].name, dim, &to)) {
+        return false;
+    }
+    struct view parts;
+    view_plain(&parts, to.buf, to.dtype, 6, in.dim);
+    if (!lower_copy(lw, node_ix, &in, &parts)) {
+        return false;
+    }
+    job->in = to;
+    job->p.kernel[0] = 1;
+    job->p.kernel[1] = 1;
+    job->p.stride[0] = 1;
+    job->p.stride[1] = 1;
+    return true;
+}
+
 bool lower_conv(struct lower *lw, uint32_t node_ix)
 {
     const struct value *const w = &lw->g->value[lw->g->node[node_ix].in[1]];
     struct conv_job job = {.kind = LAYER_CONV};
-    if (!get_window(lw, node_ix, &job)) {
+    if (!get_window(lw, node_ix, &job) ||
+        (is_patches(lw, &job) && !copy_patches(lw, node_ix, &job))) {
         return false;
     }
     const uint64_t taps = (uint64_t)job.p.kernel[0] * job.p.kernel[1];
-    const uint64_t own = (uint64_t)w->shape.dim[1];
+    const uint64_t own =
+        job.in.dim[3] / job.p.group; /* more than ONNX's, of patches */
     job.out[3] = (uint64_t)w->shape.dim[0];
     job.w = (struct weight){
         .data = w->data,

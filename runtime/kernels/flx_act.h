@@ -45,6 +45,14 @@ FLX_INLINE flx_v flx_act_v(uint32_t act, float a, float b, flx_v x)
     }
 }
 
+/* Activations that take a call a run, not a few instructions a vector. */
+FLX_INLINE uint32_t flx_act_is_heavy(uint32_t act)
+{
+    return act == FLX_ACT_SIGMOID || act == FLX_ACT_TANH ||
+           act == FLX_ACT_SILU || act == FLX_ACT_GELU ||
+           act == FLX_ACT_GELU_TANH;
+}
+
 FLX_SHARED void flx_run_sigmoid(float *x, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i += FLX_LANES) {

@@ -93,12 +93,6 @@ FLX_INLINE void flx_pixel_next(struct flx_pixel *p, uint32_t rows, uint32_t w)
     }
 }
 
-/* Activations that take a call a run, not a few instructions a vector. */
-FLX_INLINE uint32_t flx_conv_is_heavy(uint32_t act)
-{
-    return act == FLX_ACT_SIGMOID || act == FLX_ACT_TANH || act == FLX_ACT_SILU;
-}
-
 /* What a walk over sums does to each, in this order. */
 struct flx_conv_steps {
     uint32_t add_before; /* the residual */
@@ -165,7 +159,7 @@ FLX_INLINE void flx_conv_store(const struct flx_conv_arg *a,
         .act = v->is_last ? a->act : FLX_ACT_NONE,
         .add_after = v->is_last && a->residual == FLX_RES_AFTER_ACT,
         .to_out = 1};
-    if (v->is_last && flx_conv_is_heavy(a->act)) {
+    if (v->is_last && flx_act_is_heavy(a->act)) {
         if (s.add_before) {
             const struct flx_conv_steps add = {.add_before = 1};
             flx_conv_walk(a, v, buf, slope, p, m, c0, n, add);

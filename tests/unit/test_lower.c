@@ -145,6 +145,12 @@ static const struct {
      "opset 13\ninput x f32 2x3x11\noutput y\ninit w f32 4x3x5 rand\ninit b "
      "f32 4 rand\n"
      "Conv c x w b -> a strides=I:2 pads=I:2,1\nRelu r a -> y\n"},
+    {"conv: patches of planes, cropped, batch 2, and of channels last",
+     "opset 13\ninput x f32 2x3x9x8\ninput z f32 1x4x4x3\noutput y\n"
+     "output q\ninit w f32 5x3x4x3 rand\ninit b f32 5 rand\n"
+     "init u f32 5x3x2x2 rand\nConv c x w b -> a strides=I:4,3\n"
+     "Relu r a -> y\nTranspose t z -> p perm=I:0,3,1,2\n"
+     "Conv d p u -> q strides=I:2,2\n"},
     {"deconv: stride, pads, output_padding",
      "opset 13\ninput x f32 2x3x4x5\noutput y\ninit w f32 3x4x3x2 rand\ninit b "
      "f32 4 rand\n"
@@ -455,6 +461,24 @@ static uint32_t n_act(const struct layers *l, enum act act)
     return n;
 }
 
+/* A patch is a row of a product; its window may be of any size. */
+static void lower__makes_a_product_of_patches(void **state)
+{
+    struct fixture *f = *state;
+    struct layers l;
+    lower_text(f,
+               "opset 13\ninput x f32 1x3x64x96\noutput y\n"
+               "init w f32 8x3x32x32 rand\nConv c x w -> y strides=I:32,32\n",
+               &l);
+    const struct layer *const y = &l.layer[1];
+    assert_int_equal(l.layer[0].kind, LAYER_COPY);
+    assert_int_equal(y->kind, LAYER_CONV);
+    assert_int_equal(y->p.conv.kernel[0], 1);
+    assert_int_equal(y->in[0].dim[2], 3);
+    assert_int_equal(y->in[0].dim[3], 3072);
+    assert_int_equal(l.layer[0].rows, 2);
+}
+
 /* What exporters spell out in dozens of nodes. */
 static void lower__recognises_what_transformers_are_made_of(void **state)
 {
@@ -722,6 +746,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(lower__gives_what_the_reference_gives),
+        FIXTURE_TEST(lower__makes_a_product_of_patches),
         FIXTURE_TEST(lower__recognises_what_transformers_are_made_of),
         FIXTURE_TEST(lower__makes_one_layer_of_a_residual_block_s_end),
         FIXTURE_TEST(lower__adds_in_the_later_of_two_convolutions),
