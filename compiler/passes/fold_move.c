@@ -31,8 +31,35 @@ enum fold_end fold_view(struct fold *f, const struct node *n)
     return FOLD_DONE;
 }
 
+/* A table of embeddings that is the right side of products, too: lowering sees
+ * the transpose as strides, and both uses as one constant. */
+static bool is_tied_table(const struct graph *g, const struct node *n)
+{
+    bool is_gathered = false;
+    for (uint32_t i = 0; i < g->n_node; i++) {
+        const struct node *const user = &g->node[i];
+        if (user->is_dead || user == n) {
+            continue;
+        }
+        is_gathered =
+            is_gathered || (user->op == OP_GATHER && user->in[0] == n->in[0]);
+        for (uint32_t k = 0; k < user->n_in; k++) {
+            if (user->in[k] == n->out[0] && (user->op != OP_MATMUL || k != 1)) {
+                return false;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < g->n_output; i++) {
+        is_gathered = is_gathered && g->output[i] != n->out[0];
+    }
+    return is_gathered;
+}
+
 enum fold_end fold_transpose(struct fold *f, const struct node *n)
 {
+    if (is_tied_table(f->g, n)) {
+        return FOLD_NOT;
+    }
     const struct value *const in = node_in(f->g, n, 0);
     const struct value *const out = node_out(f->g, n, 0);
     uint32_t perm[TENSOR_MAX_RANK];

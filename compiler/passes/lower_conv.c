@@ -26,20 +26,20 @@ static uint8_t *new_floats(struct lower *lw, uint64_t n)
 }
 
 /* scale * the constant; its own bytes when scale is 1. */
-static bool scaled(struct lower *lw, const struct value *v, float scale,
+static bool scaled(struct lower *lw, struct span c, float scale,
                    struct span *out)
 {
-    const uint64_t n = v->data.len / sizeof(float);
-    *out = v->data;
+    const uint64_t n = c.len / sizeof(float);
+    *out = c;
     if (scale == 1.0F) {
         return true;
     }
     uint8_t *const data = new_floats(lw, n);
     for (uint64_t i = 0; data && i < n; i++) {
         elem_put_f64(DTYPE_F32, data, i,
-                     (double)scale * elem_f64(DTYPE_F32, v->data.data, i));
+                     (double)scale * elem_f64(DTYPE_F32, c.data, i));
     }
-    *out = (struct span){data, v->data.len};
+    *out = (struct span){data, c.len};
     return data != NULL;
 }
 
@@ -55,7 +55,7 @@ static bool set_channels(struct lower *lw, uint32_t value, float scale,
     w->rank = 1;
     w->dim[0] = channels;
     w->stride[0] = v->data.len > sizeof(float) ? 1 : 0;
-    return scaled(lw, v, scale, &w->data);
+    return scaled(lw, v->data, scale, &w->data);
 }
 
 /* The residual as an image of the layer's own shape. */
@@ -454,69 +454,68 @@ static bool lower_gemm_general(struct lower *lw, uint32_t node_ix)
                             node_float(n, "beta", 1.0F));
 }
 
+/* The left side is `left`; the right one, of two dimensions after those of size
+ * 1, is v, scaled. */
+static bool lower_with_const(struct lower *lw, uint32_t node_ix, uint32_t left,
+                             bool is_transposed, const struct view *v,
+                             float scale, struct conv_job *job)
+{
+    const uint32_t r = v->rank;
+    uint64_t count;
+    if (!shape_count(&lw->g->value[left].shape, &count) ||
+        !lower_need_f32(lw, node_ix, v->dtype) ||
+        !scaled(lw, v->data, scale, &job->w.data)) {
+        return false;
+    }
+    const struct product p = {
+        .m = count / v->dim[r - 2],
+        .n = v->dim[r - 1],
+        .k = v->dim[r - 2],
+        .k_step = v->stride[r - 2],
+        .n_step = v->stride[r - 1],
+    };
+    job->w.dtype = v->dtype;
+    return draft_product(lw, node_ix, left, is_transposed, &p, job);
+}
+
 bool lower_gemm(struct lower *lw, uint32_t node_ix)
 {
+    static const uint32_t swap[2] = {1, 0};
     const struct node *const n = &lw->g->node[node_ix];
-    if (!fuse_has_const_right(lw, n) || !fuse_has_gemm_bias(lw, n)) {
+    struct view b;
+    if (!fuse_has_const_right(lw, n) || !fuse_has_gemm_bias(lw, n) ||
+        !fuse_const_view(lw, n->in[1], &b)) {
         return lower_gemm_general(lw, node_ix);
     }
-    const struct value *const b = &lw->g->value[n->in[1]];
-    const struct shape *const s = &lw->g->value[n->out[0]].shape;
-    const bool trans_a = node_int(n, "transA", 0) != 0;
-    const bool trans_b = node_int(n, "transB", 0) != 0;
-    const struct product p = {
-        .m = (uint64_t)s->dim[0],
-        .n = (uint64_t)s->dim[1],
-        .k = (uint64_t)b->shape.dim[trans_b ? 1 : 0],
-        .k_step = trans_b ? 1 : b->shape.dim[1],
-        .n_step = trans_b ? b->shape.dim[1] : 1,
-    };
+    if (node_int(n, "transB", 0) != 0) {
+        b = view_permute(&b, swap);
+    }
     const bool has_c = n->n_in > 2 && n->in[2] != VALUE_NONE;
     struct conv_job job = {
         .bias = has_c ? n->in[2] : VALUE_NONE,
         .bias_scale = node_float(n, "beta", 1.0F),
-        .w = {.dtype = b->dtype},
     };
-    if (!lower_need_f32(lw, node_ix, b->dtype) ||
-        !scaled(lw, b, node_float(n, "alpha", 1.0F), &job.w.data)) {
-        return false;
-    }
-    return draft_product(lw, node_ix, n->in[0], trans_a, &p, &job);
+    return lower_with_const(lw, node_ix, n->in[0],
+                            node_int(n, "transA", 0) != 0, &b,
+                            node_float(n, "alpha", 1.0F), &job);
 }
 
 bool lower_matmul(struct lower *lw, uint32_t node_ix)
 {
     const struct node *const n = &lw->g->node[node_ix];
-    const struct value *const b = &lw->g->value[n->in[1]];
-    if (!fuse_has_const_right(lw, n)) {
-        struct view left;
-        struct view right;
-        struct view out;
-        if (!lower_get(lw, node_ix, n->in[0], &left) ||
-            !lower_get(lw, node_ix, n->in[1], &right) ||
-            !lower_product(lw, node_ix, &left, &right, &out)) {
-            return false;
-        }
-        lower_set(lw, n->out[0], &out);
-        return true;
+    struct conv_job job = {.bias = VALUE_NONE, .bias_scale = 1.0F};
+    struct view left;
+    struct view right;
+    struct view out;
+    if (fuse_has_const_right(lw, n) && fuse_const_view(lw, n->in[1], &right)) {
+        return lower_with_const(lw, node_ix, n->in[0], false, &right, 1.0F,
+                                &job);
     }
-    const uint32_t r = b->shape.rank;
-    uint64_t count;
-    if (!shape_count(&lw->g->value[n->in[0]].shape, &count)) {
+    if (!lower_get(lw, node_ix, n->in[0], &left) ||
+        !lower_get(lw, node_ix, n->in[1], &right) ||
+        !lower_product(lw, node_ix, &left, &right, &out)) {
         return false;
     }
-    const uint64_t k = (uint64_t)b->shape.dim[r - 2];
-    const struct product p = {
-        .m = count / k,
-        .n = (uint64_t)b->shape.dim[r - 1],
-        .k = k,
-        .k_step = b->shape.dim[r - 1],
-        .n_step = 1,
-    };
-    struct conv_job job = {
-        .bias = VALUE_NONE,
-        .bias_scale = 1.0F,
-        .w = {.dtype = b->dtype, .data = b->data},
-    };
-    return draft_product(lw, node_ix, n->in[0], false, &p, &job);
+    lower_set(lw, n->out[0], &out);
+    return true;
 }

@@ -166,6 +166,9 @@ struct row_map identity_map(uint64_t rows);
 /* Marks what is fused and inlined. */
 NODISCARD bool lower_fuse(struct lower *lw);
 bool fuse_has_gemm_bias(const struct lower *lw, const struct node *n);
+/* Whether value is a constant, or one transposed that was too large to be
+ * copied; as a view of its data. */
+bool fuse_const_view(const struct lower *lw, uint32_t value, struct view *v);
 bool fuse_has_const_right(const struct lower *lw, const struct node *n);
 
 /* An elementwise node that expressions can hold. */

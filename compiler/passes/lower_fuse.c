@@ -27,14 +27,38 @@ static uint32_t sole_user(const struct lower *lw, uint32_t value)
     return user != NODE_NONE && lw->emit[user] == user ? user : NODE_NONE;
 }
 
-bool fuse_has_const_right(const struct lower *lw, const struct node *n)
+bool fuse_const_view(const struct lower *lw, uint32_t value, struct view *v)
 {
-    const struct value *const w = value_at(lw, n->in[1]);
-    if (!w->is_const || w->shape.rank < 2) {
+    const struct value *c = value_at(lw, value);
+    const uint32_t from = lw->uses.producer[value];
+    uint32_t perm[TENSOR_MAX_RANK];
+    const bool is_turned = !c->is_const && from != NODE_NONE &&
+                           lw->g->node[from].op == OP_TRANSPOSE;
+    if (is_turned) {
+        c = value_at(lw, lw->g->node[from].in[0]);
+        if (!perm_params(lw->g, lw->cx, &lw->g->node[from], perm)) {
+            return false;
+        }
+    }
+    if (!c->is_const) {
         return false;
     }
-    for (uint32_t k = 0; k + 2 < w->shape.rank; k++) {
-        if (w->shape.dim[k] != 1) {
+    uint64_t dim[TENSOR_MAX_RANK];
+    dims_of(&c->shape, dim);
+    view_plain(v, BUF_WEIGHTS, c->dtype, c->shape.rank, dim);
+    v->data = c->data;
+    *v = is_turned ? view_permute(v, perm) : *v;
+    return true;
+}
+
+bool fuse_has_const_right(const struct lower *lw, const struct node *n)
+{
+    struct view w;
+    if (!fuse_const_view(lw, n->in[1], &w) || w.rank < 2) {
+        return false;
+    }
+    for (uint32_t k = 0; k + 2 < w.rank; k++) {
+        if (w.dim[k] != 1) {
             return false;
         }
     }

@@ -80,6 +80,16 @@ static bool is_equal(struct fixture *f, const struct layers *l, uint32_t ix,
     return worst < 1e-5;
 }
 
+/* Integers are indices: small ones, some of them from the end. */
+static const uint8_t *as_i64(const struct ref_tensor *t)
+{
+    int64_t *const data = t->data;
+    for (int64_t i = 0; i < ref_count(&t->shape); i++) {
+        data[i] = i * 7 % 11 - 4;
+    }
+    return t->data;
+}
+
 /* The layers give what the reference gives, on random inputs. */
 static bool is_right(struct fixture *f, const char *text)
 {
@@ -106,7 +116,7 @@ static bool is_right(struct fixture *f, const char *text)
         assert_true(ref_graph_input_type(ref, i, &type, &shape));
         in[i] = ref_tensor_new(type, &shape);
         ref_tensor_random(in[i], 7, i);
-        input[i] = as_f32(f, in[i]);
+        input[i] = ref_is_float(type) ? as_f32(f, in[i]) : as_i64(in[i]);
     }
     if (!ref_graph_run(ref, (const struct ref_tensor *const *)in, want, &err)) {
         fail_msg("reference: %s", err.text);
@@ -427,6 +437,10 @@ static const struct {
      "MatMul s1 q k -> s\nSoftmax x1 s -> w1 axis=i:3\nMatMul y1 w1 v -> a\n"
      "MatMul s2 q k -> t2\nWhere d2 e t2 no -> u2\nSoftmax x2 u2 -> w2\n"
      "MatMul y2 w2 v -> b\n"},
+    {"a table of rows that is the right side of a product, too",
+     "opset 13\ninput x i64 2x3\noutput y\ninit t f32 17x4 rand\n"
+     "init b f32 17 rand\nGather g t x -> e\n"
+     "Transpose p t -> u perm=I:1,0\nMatMul m e u -> v\nAdd a v b -> y\n"},
     {"where: a constant condition that broadcasts",
      "opset 13\ninput x f32 2x3x4\noutput y\noutput z\n"
      "init c bool 3x1 1 0 1\ninit k f32 - 7\nWhere w x1 x k -> y\n"
@@ -459,6 +473,22 @@ static uint32_t n_act(const struct layers *l, enum act act)
         n += l->layer[i].epi.act == act;
     }
     return n;
+}
+
+/* No copy of the transposed table. */
+static void lower__reads_a_tied_table_in_its_own_order(void **state)
+{
+    struct fixture *f = *state;
+    struct layers l;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        if (strstr(cases[i].name, "right side of a product, too")) {
+            lower_text(f, cases[i].text, &l);
+            assert_int_equal(l.n_layer, 2);
+            assert_int_equal(l.layer[1].kind, LAYER_CONV);
+            assert_ptr_equal(l.layer[0].weight[0].data.data,
+                             l.layer[1].weight[0].data.data);
+        }
+    }
 }
 
 /* A patch is a row of a product; its window may be of any size. */
@@ -746,6 +776,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(lower__gives_what_the_reference_gives),
+        FIXTURE_TEST(lower__reads_a_tied_table_in_its_own_order),
         FIXTURE_TEST(lower__makes_a_product_of_patches),
         FIXTURE_TEST(lower__recognises_what_transformers_are_made_of),
         FIXTURE_TEST(lower__makes_one_layer_of_a_residual_block_s_end),
