@@ -192,15 +192,16 @@ static bool parse_dump(struct parse *p, const char *text)
     static const char *const stage[] = {
         [DUMP_GRAPH] = "graph",   [DUMP_LAYERS] = "layers",
         [DUMP_CHUNKS] = "chunks", [DUMP_CAND] = "cand",
-        [DUMP_PLAN] = "plan",
+        [DUMP_PLAN] = "plan",     [DUMP_MEMORY] = "memory",
     };
-    for (int i = DUMP_GRAPH; i <= DUMP_PLAN; i++) {
+    for (int i = DUMP_GRAPH; i <= DUMP_MEMORY; i++) {
         if (strcmp(stage[i], text) == 0) {
             p->out->dump = (enum cli_dump)i;
             return true;
         }
     }
-    return usage(p->cx, O_DUMP, text, "graph, layers, chunks, cand or plan");
+    return usage(p->cx, O_DUMP, text,
+                 "graph, layers, chunks, cand, plan or memory");
 }
 
 static bool parse_one(struct parse *p, enum opt_id id, const char *v)
@@ -254,6 +255,9 @@ static bool parse_one(struct parse *p, enum opt_id id, const char *v)
         return true;
     case O_JSON:
         a->json = v;
+        return true;
+    case O_REPORT:
+        a->report = v;
         return true;
     case O_DUMP:
         return parse_dump(p, v);

@@ -14,7 +14,8 @@ enum cli_dump {
     DUMP_LAYERS,
     DUMP_CHUNKS,
     DUMP_CAND,
-    DUMP_PLAN
+    DUMP_PLAN,
+    DUMP_MEMORY
 };
 
 struct cli_args {
@@ -25,6 +26,7 @@ struct cli_args {
     const char *device;     /* path or name; NULL: the target's */
     const char *plan_file;  /* NULL: plan */
     const char *json;       /* NULL: none; "-": stdout */
+    const char *report;     /* NULL: none */
     const char *dump_after; /* NULL: none */
     enum cli_dump dump;
     bool inline_blob;

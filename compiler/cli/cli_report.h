@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/cx.h"
 #include "cli/cli_parse.h"
+#include "ir/cand.h"
 #include "ir/chunks.h"
 #include "ir/layer.h"
 #include "ir/plan.h"
@@ -14,6 +15,7 @@ struct cli_result {
     const struct cli_args *args;
     const struct layers *layers;
     const struct chunks *chunks;
+    const struct cands *cands;
     const struct plan_set *plans;
     const struct plan *least;   /* the plan for the least budget found */
     const uint64_t *plan_bytes; /* encoded size of each plan */

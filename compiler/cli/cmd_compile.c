@@ -1,17 +1,21 @@
 #include "cli/cmd_compile.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/fileio.h"
+#include "base/size.h"
 #include "cli/cli_device.h"
+#include "cli/cli_html.h"
 #include "cli/cli_report.h"
 #include "codegen/cg_print.h"
 #include "codegen/cg_table.h"
 #include "frontend/onnx/onnx_import.h"
 #include "ir/graph.h"
+#include "ir/plan_rects.h"
 #include "kernels/catalogue.h"
 #include "passes/lower.h"
 #include "passes/passes.h"
@@ -134,6 +138,24 @@ static bool make_plans(struct cli_args *a, struct cx *cx, struct line *s)
                      &s->plans);
 }
 
+/* What each of the first n plans holds, and from when to when. */
+static bool print_memory(const struct line *s, uint32_t n, struct cx *cx,
+                         struct buf *text)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct plan *const p = &s->plans.plan[i];
+        struct plan_run run;
+        struct plan_rects rects;
+        if (!plan_unroll(&s->layers, &s->chunks, p, cx->keep, &run) ||
+            !plan_rects(&s->layers, &s->chunks, &s->cands, p, &run, UINT32_MAX,
+                        cx, &rects) ||
+            !plan_rects_print(&s->layers, p, &rects, text)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* chunks + device -> candidates -> plans, proven -> tables. */
 static bool back_half(struct cli_args *a, struct cx *cx, struct line *s,
                       struct buf *text, bool *stop)
@@ -160,6 +182,9 @@ static bool back_half(struct cli_args *a, struct cx *cx, struct line *s,
             }
         }
         return true;
+    }
+    if (a->dump == DUMP_MEMORY) {
+        return print_memory(s, n, cx, text);
     }
     *stop = false;
     const struct plan_set asked = {.plan = s->plans.plan, .n_plan = n};
@@ -248,6 +273,56 @@ static bool compile(struct cli_args *a, struct cx *cx, struct outputs *o,
     return true;
 }
 
+/* Plans for the report's curve, from the least budget to the largest that is of
+ * use, at equal ratios. They are made apart from those asked for, which do not
+ * depend on whether there is a report. */
+static bool make_curve(const struct cli_args *a, struct cx *cx,
+                       const struct line *s, const struct plan *least,
+                       struct plan_set *curve)
+{
+    enum { N = 17 }; /* 2^k + 1: halved again and again */
+    *curve = (struct plan_set){0};
+    if (a->plan_file) {
+        return true; /* whose least is not known */
+    }
+    struct budget *const b = arena_new(cx->keep, struct budget, N);
+    if (!b) {
+        return false;
+    }
+    double x[N] = {(double)least->peak};
+    x[N - 1] = x[0] + (double)s->chunks.resident_max;
+    for (uint32_t step = N / 2; step > 0; step /= 2) {
+        for (uint32_t i = step; i < N; i += 2 * step) {
+            x[i] = sqrt(x[i - step] * x[i + step]);
+        }
+    }
+    for (uint32_t i = 0; i < N; i++) {
+        b[i].bytes = size_max(least->peak, (uint64_t)x[i]);
+        b[i].text = "";
+    }
+    b[0].kind = BUDGET_MIN;
+    b[N - 1].kind = BUDGET_MAX;
+    struct options *const opt = arena_new(cx->keep, struct options, 1);
+    if (!opt) {
+        return false;
+    }
+    *opt = a->opt;
+    opt->budget = b;
+    opt->n_budget = N;
+    return plan_make(&s->layers, &s->chunks, &s->cands, opt->device, opt, cx,
+                     curve);
+}
+
+/* Adds a file that is all in `b`, if it could be made. */
+static bool add_file(struct outputs *o, const char *path, bool made,
+                     const struct buf *b)
+{
+    struct file_out *f = &o->file[o->n];
+    const bool ok = made && file_out_open(f, path, o->cx->keep, o->cx->diag);
+    o->n += ok;
+    return ok && file_out_write(f, buf_bytes(b).data, buf_bytes(b).len);
+}
+
 static bool report(struct cli_args *a, struct cx *cx, struct outputs *o,
                    const struct line *s, struct buf *text)
 {
@@ -265,6 +340,7 @@ static bool report(struct cli_args *a, struct cx *cx, struct outputs *o,
         .args = a,
         .layers = &s->layers,
         .chunks = &s->chunks,
+        .cands = &s->cands,
         .plans = &s->plans,
         .least = &s->plans.plan[s->plans.n_plan - 1],
         .plan_bytes = plan_bytes,
@@ -273,19 +349,22 @@ static bool report(struct cli_args *a, struct cx *cx, struct outputs *o,
     if (!a->quiet && !(a->json && strcmp(a->json, "-") == 0)) {
         cli_table(&r, text);
     }
+    struct buf b;
+    buf_init(&b, cx->keep);
+    if (a->report) {
+        struct plan_set curve;
+        if (!make_curve(a, cx, s, r.least, &curve) ||
+            !add_file(o, a->report, cli_html(&r, &curve, cx, &b), &b)) {
+            return false;
+        }
+        buf_cut(&b, 0);
+    }
     if (!a->json) {
         return true;
     }
-    if (strcmp(a->json, "-") == 0) {
-        return cli_json(&r, cx, text);
-    }
-    struct buf b;
-    buf_init(&b, cx->keep);
-    struct file_out *f = &o->file[o->n];
-    const bool ok =
-        cli_json(&r, cx, &b) && file_out_open(f, a->json, cx->keep, cx->diag);
-    o->n += ok;
-    return ok && file_out_write(f, buf_bytes(&b).data, buf_bytes(&b).len);
+    return strcmp(a->json, "-") == 0
+               ? cli_json(&r, cx, text)
+               : add_file(o, a->json, cli_json(&r, cx, &b), &b);
 }
 
 bool cmd_compile(struct cli_args *a, struct cx *cx, struct buf *text)

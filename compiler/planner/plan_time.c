@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/size.h"
+#include "planner/planner.h"
 
 /* Runs both streams as the runtime does: one thread computes, and between
  * boxes queues loads whose wait is over, while fewer than in_flight are queued;
@@ -35,7 +36,19 @@ struct sim {
     uint64_t issued; /* loads, over all runs */
     uint64_t done;
     uint64_t end[PLAN_MAX_IN_FLIGHT]; /* of loads in flight, by number */
+    struct plan_run *trace;           /* NULL: only the total is wanted */
 };
+
+/* Notes when load number `load`, over all runs, was at work, if it is one of
+ * the last run. */
+static void trace_load(const struct sim *s, uint64_t load, uint64_t end)
+{
+    if (s->trace && load / s->n_load == RUNS - 1) {
+        struct plan_fetch *const f = &s->trace->fetch[load % s->n_load];
+        f->begin_ns = (int64_t)(end - s->load[load % s->n_load].ns);
+        f->end_ns = (int64_t)end;
+    }
+}
 
 static bool may_start(const struct sim *s)
 {
@@ -61,6 +74,7 @@ static void pump(struct sim *s)
             s->loader_free = ns == 0 ? s->loader_free : start + ns;
             s->end[s->issued % PLAN_MAX_IN_FLIGHT] =
                 s->shares_core ? UINT64_MAX : s->loader_free;
+            trace_load(s, s->issued, s->loader_free);
             s->issued++;
         }
         while (s->done < s->issued &&
@@ -79,6 +93,7 @@ static void wait_for(struct sim *s, uint64_t loads)
         if (s->shares_core) {
             s->now += s->load[s->done % s->n_load].ns;
             s->end[s->done % PLAN_MAX_IN_FLIGHT] = s->now;
+            trace_load(s, s->done, s->now);
         } else {
             s->now = size_max(s->now, s->end[s->done % PLAN_MAX_IN_FLIGHT]);
         }
@@ -91,6 +106,10 @@ static void run_once(struct sim *s)
     const uint64_t before = s->run * s->n_load;
     for (s->pos = 0; s->pos < s->n_box; s->pos++) {
         wait_for(s, before + s->box[s->pos].loads);
+        if (s->trace) {
+            s->trace->step[s->pos].begin_ns = s->now;
+            s->trace->step[s->pos].end_ns = s->now + s->box[s->pos].ns;
+        }
         s->now += s->box[s->pos].ns;
     }
     pump(s);
@@ -163,7 +182,10 @@ static void unroll_loads(const struct work *w, const struct plan *p,
     }
 }
 
-bool plan_time(const struct work *w, const struct plan *p, uint64_t *ns)
+/* Simulates p; the times of the last run, from its begin, go to `trace` unless
+ * it is NULL. */
+static bool simulate(const struct work *w, const struct plan *p,
+                     struct plan_run *trace, uint64_t *ns)
 {
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct run_box *const box =
@@ -182,6 +204,7 @@ bool plan_time(const struct work *w, const struct plan *p, uint64_t *ns)
         .n_box = p->n_step,
         .n_load = p->n_load_run,
         .shares_core = w->d->loader_shares_core,
+        .trace = trace,
     };
     uint64_t began = 0;
     for (uint32_t i = 0; i < RUNS; i++) {
@@ -189,8 +212,29 @@ bool plan_time(const struct work *w, const struct plan *p, uint64_t *ns)
         run_once(&s);
     }
     *ns = s.now - began;
+    for (uint64_t i = 0; trace && i < s.n_box; i++) {
+        trace->step[i].begin_ns -= began;
+        trace->step[i].end_ns -= began;
+    }
+    for (uint64_t i = 0; trace && i < s.n_load; i++) {
+        trace->fetch[i].begin_ns -= (int64_t)began;
+        trace->fetch[i].end_ns -= (int64_t)began;
+    }
     arena_rewind(w->cx->scratch, mark);
     return true;
+}
+
+bool plan_time(const struct work *w, const struct plan *p, uint64_t *ns)
+{
+    return simulate(w, p, NULL, ns);
+}
+
+bool plan_trace(const struct layers *l, const struct chunks *c,
+                const struct cands *k, const struct device *d,
+                const struct plan *p, struct cx *cx, struct plan_run *run)
+{
+    const struct work w = {.l = l, .c = c, .k = k, .d = d, .cx = cx};
+    return simulate(&w, p, run, &run->period_ns);
 }
 
 uint64_t plan_bound(const struct work *w, uint64_t budget)

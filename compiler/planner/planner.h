@@ -4,6 +4,7 @@
 
 #include "ir/options.h"
 #include "ir/plan.h"
+#include "ir/plan_run.h"
 
 /* One plan for each entry of opt->budget, in that order; a bigger budget is
  * never predicted slower than a smaller one of the same call. plan_check
@@ -22,5 +23,13 @@ NODISCARD bool plan_make(const struct layers *l, const struct chunks *c,
                          const struct cands *k, const struct device *d,
                          const struct options *opt, struct cx *cx,
                          struct plan_set *set);
+
+/* Sets the times of `run`, which plan_unroll made of p: those of one run among
+ * many, as predicted. Everything has been checked. false: E_MEMORY reported;
+ * some times may be set. Cost: three runs simulated. */
+NODISCARD bool plan_trace(const struct layers *l, const struct chunks *c,
+                          const struct cands *k, const struct device *d,
+                          const struct plan *p, struct cx *cx,
+                          struct plan_run *run);
 
 #endif

@@ -210,9 +210,10 @@ done <<OPTIONS
 --device
 --shape
 --json
+--report
 OPTIONS
 "$flexc" --version >/dev/null || fail "--version"
-for stage in graph layers chunks cand plan; do
+for stage in graph layers chunks cand plan memory; do
     "$flexc" in/tiny.onnx --budgets max --dump="$stage" >dump || fail "--dump=$stage"
     [ -s dump ] || fail "--dump=$stage prints nothing"
 done
