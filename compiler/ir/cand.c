@@ -17,7 +17,9 @@ uint64_t cand_box_ns(const struct cand *c, const struct layer *l,
                      const struct lattice *t, uint64_t rows, uint64_t panels)
 {
     const uint64_t parts = l->rows * t->n_panel * t->n_kblock;
-    return c->box_ns + share_up(c->all_ns, rows * panels, parts);
+    return c->box_ns + share_up(c->all_ns, rows * panels, parts) +
+           share_up(c->rows_ns, rows, l->rows) +
+           share_up(c->panels_ns, panels, t->n_panel);
 }
 
 uint64_t device_load_ns(const struct device *d, uint64_t stored,
@@ -37,13 +39,14 @@ bool cands_print(const struct cands *c, const struct layers *l, struct buf *out)
         const struct cand *k = &c->cand[i];
         buf_printf(out,
                    "%lu %s kernel %lu %s grid %llu cuts%s%s scratch %llu "
-                   "box_ns %llu all_ns %llu\n",
+                   "box_ns %llu all_ns %llu rows_ns %llu panels_ns %llu\n",
                    (unsigned long)i, l->layer[i].name, (unsigned long)k->kernel,
                    k->algorithm, (unsigned long long)k->row_grid,
                    k->rows_cut ? " rows" : "", k->panels_cut ? " panels" : "",
                    (unsigned long long)k->scratch_bytes,
-                   (unsigned long long)k->box_ns,
-                   (unsigned long long)k->all_ns);
+                   (unsigned long long)k->box_ns, (unsigned long long)k->all_ns,
+                   (unsigned long long)k->rows_ns,
+                   (unsigned long long)k->panels_ns);
         buf_str(out, "   ");
         for (uint32_t w = 0; w < k->n_word; w++) {
             buf_printf(out, " %08lx", (unsigned long)k->word[w]);

@@ -21,6 +21,10 @@ struct cand {
     uint64_t box_ns;        /* of any box, besides the next two */
     uint64_t all_ns; /* of the whole layer in one box, arithmetic only: a box of
                         some rows and panels takes its share, rounded up */
+    /* The same for what is done again for each box of some panels (of all
+     * rows: a box of some takes its share), and for each box of some rows. */
+    uint64_t rows_ns;
+    uint64_t panels_ns;
 };
 
 struct cands {
@@ -30,7 +34,8 @@ struct cands {
 };
 
 /* Time of a box of `rows` rows x `panels` panels x one K block, nanoseconds:
- * box_ns + all_ns * rows * panels / (all rows * all panels * K blocks). */
+ * box_ns + all_ns * rows * panels / (all rows * all panels * K blocks)
+ *        + rows_ns * rows / all rows + panels_ns * panels / all panels. */
 uint64_t cand_box_ns(const struct cand *c, const struct layer *l,
                      const struct lattice *t, uint64_t rows, uint64_t panels);
 /* Time of one load of `stored` bytes of which compressed chunks decode to

@@ -10,9 +10,12 @@
 #include "kernels/kern_parts.h"
 
 static const struct kern kerns[] = {
+#define FAST_KERN(ID, KIND, NAME, WEIGHTS, FITS, ARGS, SCRATCH, COST, GRID,    \
+                  SHARED)                                                      \
+    {FLX_K_##ID, LAYER_##KIND, NAME,  WEIGHTS_##WEIGHTS, FITS, ARGS, SCRATCH,  \
+     COST,       GRID,         SHARED},
 #define KERN(ID, KIND, NAME, WEIGHTS, FITS, ARGS, SCRATCH, COST)               \
-    {FLX_K_##ID, LAYER_##KIND, NAME,    WEIGHTS_##WEIGHTS,                     \
-     FITS,       ARGS,         SCRATCH, COST},
+    FAST_KERN(ID, KIND, NAME, WEIGHTS, FITS, ARGS, SCRATCH, COST, 1, NULL)
 #include "kernels/kern.def"
 #undef KERN
 };
@@ -34,21 +37,55 @@ _Static_assert((int)FLX_MAX_RANK == (int)TENSOR_MAX_RANK &&
                    (int)FLX_MAX_ARG == (int)LAYER_MAX_IN + 1,
                "sizes of argument blocks");
 
-const struct kern *kern_find(const struct layer *l, const char **why)
+/* Whether a FAST_KERN row may be taken at all. */
+static bool is_allowed(const struct kern *k, const struct layer *l,
+                       const struct options *opt)
 {
-    *why = "a layer of this kind";
-    for (size_t i = 0; i < ARRAY_LEN(kerns); i++) {
-        if (kerns[i].kind == l->kind && kerns[i].fits(l, why)) {
-            return &kerns[i];
-        }
+    if (opt->numerics == NUMERICS_DIRECT || opt->target->cls != CLASS_HOSTED) {
+        return false;
     }
-    return NULL;
+    struct conv_cut cut;
+    kern_conv_cut(l, k, opt->target->chunk_limit, &cut);
+    return cut.n_kblock == 1;
 }
 
-static const struct kern *find(const struct layer *l, struct cx *cx)
+/* Time of the whole layer in one box, arithmetic only. */
+static uint64_t whole_ns(const struct kern *k, const struct layer *l,
+                         const struct options *opt)
+{
+    struct cand c = {.all_ns = k->cost(l, opt->device)};
+    if (k->shared) {
+        k->shared(l, opt->device, &c);
+    }
+    return c.all_ns + c.rows_ns + c.panels_ns;
+}
+
+const struct kern *kern_find(const struct layer *l, const struct options *opt,
+                             const char **why)
+{
+    const struct kern *best = NULL;
+    *why = "a layer of this kind";
+    for (size_t i = 0; i < ARRAY_LEN(kerns); i++) {
+        const struct kern *k = &kerns[i];
+        if (k->kind != l->kind || !k->fits(l, why) ||
+            (k->shared && !is_allowed(k, l, opt))) {
+            continue;
+        }
+        if (!best || whole_ns(k, l, opt) < whole_ns(best, l, opt)) {
+            best = k;
+        }
+        if (!k->shared) {
+            break; /* fast rows come before the one they stand in for */
+        }
+    }
+    return best;
+}
+
+static const struct kern *find(const struct layer *l, const struct options *opt,
+                               struct cx *cx)
 {
     const char *why = NULL;
-    const struct kern *k = kern_find(l, &why);
+    const struct kern *k = kern_find(l, opt, &why);
     if (!k) {
         diag_error(cx->diag, E_UNSUPPORTED, at_node(l->name, l->op),
                    "no kernel computes %s", why);
@@ -59,8 +96,7 @@ static const struct kern *find(const struct layer *l, struct cx *cx)
 bool kern_choose(const struct layer *l, const struct options *opt,
                  struct cx *cx, uint32_t *id)
 {
-    (void)opt; /* one algorithm per layer so far, whatever the numerics */
-    const struct kern *k = find(l, cx);
+    const struct kern *k = find(l, opt, cx);
     if (!k) {
         return false;
     }
@@ -122,7 +158,7 @@ static struct conv_cut cut_of(const struct layer *l, const struct kern *k,
 bool kern_lattice(const struct layer *l, const struct options *opt,
                   struct cx *cx, struct lattice *t)
 {
-    const struct kern *k = find(l, cx);
+    const struct kern *k = find(l, opt, cx);
     if (!k) {
         return false;
     }
@@ -154,7 +190,7 @@ bool kern_pack(const struct layer *l, const struct options *opt,
                const struct lattice *t, uint32_t kblock, uint32_t panel,
                uint32_t n_panel, uint8_t *dst, struct cx *cx)
 {
-    const struct kern *k = find(l, cx);
+    const struct kern *k = find(l, opt, cx);
     if (!k) {
         return false;
     }
@@ -217,7 +253,7 @@ uint64_t no_scratch(const struct layer *l)
 bool kern_cand(const struct layers *layers, const struct layer *l,
                const struct options *opt, struct cx *cx, struct cand *c)
 {
-    const struct kern *k = find(l, cx);
+    const struct kern *k = find(l, opt, cx);
     if (!k) {
         return false;
     }
@@ -242,13 +278,16 @@ bool kern_cand(const struct layers *layers, const struct layer *l,
         .algorithm = k->algorithm,
         .word = word,
         .n_word = n_word,
-        .row_grid = 1,
+        .row_grid = k->row_grid,
         .rows_cut = true,
         .panels_cut = k->weights != WEIGHTS_PLAIN,
         .scratch_bytes = k->scratch(l),
         .box_ns = opt->device->step_ns,
         .all_ns = k->cost(l, opt->device),
     };
+    if (k->shared) {
+        k->shared(l, opt->device, c);
+    }
     return true;
 }
 

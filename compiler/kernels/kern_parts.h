@@ -5,6 +5,7 @@
 
 #include "base/cx.h"
 #include "flexrt/flx_kernel.h"
+#include "ir/cand.h"
 #include "ir/chunks.h"
 #include "ir/layer.h"
 #include "ir/options.h"
@@ -57,10 +58,15 @@ struct kern {
     uint64_t (*scratch)(const struct layer *l); /* bytes of a thread, x 64 */
     /* Arithmetic of the whole layer, nanoseconds. */
     uint64_t (*cost)(const struct layer *l, const struct device *d);
+    uint64_t row_grid; /* 1 but for FAST_KERN rows */
+    /* Sets rows_ns and panels_ns; NULL but for FAST_KERN rows. */
+    void (*shared)(const struct layer *l, const struct device *d,
+                   struct cand *c);
 };
 
-/* The first row that fits; NULL, *why set. */
-const struct kern *kern_find(const struct layer *l, const char **why);
+/* The row that computes the layer, see kern.def; NULL, *why set. */
+const struct kern *kern_find(const struct layer *l, const struct options *opt,
+                             const char **why);
 /* kern_attention.c: heads, where no weights are in the way. */
 uint64_t attention_panels(const struct layer *l);
 void kern_conv_cut(const struct layer *l, const struct kern *k,
@@ -105,6 +111,10 @@ uint64_t layer_elements(const struct layer *l);
     void ARGS(const struct arg_in *in, uint32_t *word, struct fit *f);         \
     uint64_t SCRATCH(const struct layer *l);                                   \
     uint64_t COST(const struct layer *l, const struct device *d);
+#define FAST_KERN(ID, KIND, NAME, WEIGHTS, FITS, ARGS, SCRATCH, COST, GRID,    \
+                  SHARED)                                                      \
+    KERN(ID, KIND, NAME, WEIGHTS, FITS, ARGS, SCRATCH, COST)                   \
+    void SHARED(const struct layer *l, const struct device *d, struct cand *c);
 #include "kernels/kern.def"
 #undef KERN
 

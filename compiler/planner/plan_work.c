@@ -94,7 +94,8 @@ static uint64_t cut_ns(const struct work *w, uint32_t y, uint64_t n)
         bytes += w->c->chunk[i].raw_bytes;
     }
     const uint64_t reread = bytes * 1000 / w->d->speed[SPEED_WEIGHTS];
-    return (n - 1) * (w->k->cand[y].box_ns * t->n_kblock + reread);
+    const struct cand *const k = &w->k->cand[y];
+    return (n - 1) * (k->box_ns * t->n_kblock + k->panels_ns + reread);
 }
 
 /* The operand in slot i of a layer (the output last), unless an earlier slot

@@ -18,6 +18,7 @@
 #include "k_reduce.h"
 #include "k_resize.h"
 #include "k_softmax.h"
+#include "k_winograd.h"
 
 #define KERNEL(ID, VALUE, FN, ARG, FILE)                                       \
     static void run_##FN(const struct flx_call *call, const void *arg,         \

@@ -252,6 +252,45 @@ static void kern_choose__prefers_the_narrowest_kernel(void **state)
     }
 }
 
+static void kern_choose__takes_winograd_where_it_is_cheaper(void **state)
+{
+    const struct {
+        uint64_t size;
+        enum numerics numerics;
+        enum target_class cls;
+        uint32_t chunk_limit;
+        uint32_t id;
+    } cases[] = {
+        {28, NUMERICS_FAST, CLASS_HOSTED, 1 << 20, FLX_K_CONV_F32_WINOGRAD4},
+        {48, NUMERICS_FAST, CLASS_HOSTED, 1 << 20, FLX_K_CONV_F32_WINOGRAD6},
+        {2, NUMERICS_FAST, CLASS_HOSTED, 1 << 20, FLX_K_CONV_F32_DIRECT},
+        {28, NUMERICS_DIRECT, CLASS_HOSTED, 1 << 20, FLX_K_CONV_F32_DIRECT},
+        {28, NUMERICS_FAST, CLASS_MCU, 1 << 20, FLX_K_CONV_F32_DIRECT},
+        {28, NUMERICS_FAST, CLASS_HOSTED, 1 << 14, FLX_K_CONV_F32_DIRECT},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct conv v;
+        make_conv(&v, 64, 3, 3, 64, 1);
+        v.layer.rows = v.layer.dim[1] = v.layer.dim[2] = cases[i].size;
+        v.layer.macs = cases[i].size * cases[i].size * 9 * 64 * 64;
+        v.opt.numerics = cases[i].numerics;
+        v.target.cls = cases[i].cls;
+        v.target.chunk_limit = cases[i].chunk_limit;
+        uint32_t id = 0;
+        assert_true(kern_choose(&v.layer, &v.opt, &f->cx, &id));
+        assert_int_equal(id, cases[i].id);
+        struct cand c;
+        assert_true(kern_cand(&v.layers, &v.layer, &v.opt, &f->cx, &c));
+        assert_int_equal(c.kernel, id);
+        assert_int_equal(c.row_grid, id == FLX_K_CONV_F32_WINOGRAD4   ? 4
+                                     : id == FLX_K_CONV_F32_WINOGRAD6 ? 6
+                                                                      : 1);
+        assert_int_equal(c.scratch_bytes % 64, 0);
+        assert_int_equal(c.scratch_bytes > 0, c.row_grid > 1);
+    }
+}
+
 static void kern_choose__says_what_no_kernel_has(void **state)
 {
     struct fixture *f = *state;
@@ -312,6 +351,10 @@ static void cand_box_ns__shares_the_whole(void **state)
     const struct lattice t = {.n_panel = 4, .n_kblock = 2};
     assert_int_equal(cand_box_ns(&c, &l, &t, 10, 4), 5 + 501);
     assert_int_equal(cand_box_ns(&c, &l, &t, 1, 1), 5 + 13);
+    const struct cand shared = {.rows_ns = 100, .panels_ns = 40};
+    const struct lattice once = {.n_panel = 4, .n_kblock = 1};
+    assert_int_equal(cand_box_ns(&shared, &l, &once, 10, 4), 140);
+    assert_int_equal(cand_box_ns(&shared, &l, &once, 5, 1), 50 + 10);
     const struct device d = {.read_bytes_per_ms = 1000,
                              .read_latency_ns = 10,
                              .decode_bytes_per_ms = 500};
@@ -327,6 +370,7 @@ int main(void)
         FIXTURE_TEST(pack__reads_turned_matrices),
         FIXTURE_TEST(pack__converts_other_floats),
         FIXTURE_TEST(kern_choose__prefers_the_narrowest_kernel),
+        FIXTURE_TEST(kern_choose__takes_winograd_where_it_is_cheaper),
         FIXTURE_TEST(kern_choose__says_what_no_kernel_has),
         FIXTURE_TEST(kern_cand__refuses_what_does_not_fit_32_bits),
         FIXTURE_TEST(kern_cand__fills_the_block_by_name),

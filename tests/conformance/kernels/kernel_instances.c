@@ -17,6 +17,7 @@
 #include "k_reduce.h"
 #include "k_resize.h"
 #include "k_softmax.h"
+#include "k_winograd.h"
 
 #define INSTANCE(NAME, FN, FAMILY, ID, ROWS, PANELS, ...)                      \
     static const struct flx_##FAMILY##_arg arg_##NAME = __VA_ARGS__;           \

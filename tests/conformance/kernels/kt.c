@@ -347,7 +347,9 @@ static void check_untouched(struct kt *k, const uint8_t *copy)
 uint8_t *kt_run(struct kt *k, const struct kt_cut *cut)
 {
     const uint32_t n_row = (uint32_t)k->l->rows;
-    const uint32_t rows = cut->rows ? cut->rows : n_row;
+    const uint32_t grid = (uint32_t)k->cand.row_grid;
+    const uint32_t on_grid = (cut->rows + grid - 1) / grid * grid;
+    const uint32_t rows = cut->rows && on_grid < n_row ? on_grid : n_row;
     const uint32_t panels = cut->panels ? cut->panels : k->lattice.n_panel;
     const struct buffer *b = &k->buf[k->l->out.buf];
     uint8_t *copy = alloc(k, b->rows * b->row_bytes);

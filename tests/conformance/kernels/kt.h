@@ -29,7 +29,7 @@ struct kt {
 /* How a run is cut. Zero means: not at all, buffers in full, one part. */
 struct kt_cut {
     const char *isa; /* of flx_kernel_find */
-    uint32_t rows;   /* of a box */
+    uint32_t rows;   /* of a box; rounded up to the kernel's grid */
     uint32_t panels; /* of a box */
     uint32_t parts;  /* of a box; run last part first */
     bool is_rolling; /* by-row buffers are rings of just the rows in use */

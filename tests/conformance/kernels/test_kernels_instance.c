@@ -8,7 +8,7 @@
 #include "kernel_instances.h"
 #include "support/fixture.h"
 
-enum { BYTES_EACH = 1 << 16, ROUNDS = 8 };
+enum { BYTES_EACH = 1 << 16, ROUNDS = 8, SCRATCH_BYTES = 1 << 21 };
 
 typedef const struct kernel_instance *(*instances_fn)(uint32_t i);
 
@@ -29,7 +29,7 @@ static void compare(const char *isa, instances_fn get)
         mem[i] = aligned_alloc(64, BYTES_EACH);
         assert_non_null(mem[i]);
     }
-    uint8_t *scratch = aligned_alloc(64, BYTES_EACH);
+    uint8_t *scratch = aligned_alloc(64, SCRATCH_BYTES);
     assert_non_null(scratch);
     uint64_t seed = 7;
     uint32_t seen = 0;
