@@ -74,8 +74,10 @@ fi
 out=$work/$name.flex
 rm -rf "$out" "$work"/run*
 echo
-echo "\$ flexc $name.onnx --budgets $budgets"
-flexc "$work/$name.onnx" --budgets "$budgets" -o "$out"
+echo "\$ flexc $name.onnx --budgets $budgets --report report.html"
+flexc "$work/$name.onnx" --budgets "$budgets" -o "$out" \
+    --report "$work/report.html"
+echo "the plans as pictures: $work/report.html"
 
 # ---- 4. run under each, and switch in mid-inference ----
 

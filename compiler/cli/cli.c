@@ -9,7 +9,45 @@
 #include "base/fileio.h"
 #include "cli/cli_parse.h"
 #include "cli/cli_report.h"
+#include "cli/cmd_check.h"
 #include "cli/cmd_compile.h"
+#include "cli/cmd_inspect.h"
+
+static const struct command {
+    const char *name;
+    const char *arg;
+    bool (*run)(const char *, struct cx *, struct buf *);
+} commands[] = {
+#define CMD(NAME, ARG, FUNCTION, HELP) {NAME, ARG, FUNCTION},
+#include "cli/cli_cmds.def"
+#undef CMD
+};
+
+/* The subcommand that the first argument names; NULL for a compile. */
+static const struct command *find_command(int argc, char **argv)
+{
+    for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++) {
+        if (strcmp(commands[i].name, argv[1]) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static bool run_command(const struct command *c, int argc, char **argv,
+                        struct cx *cx, struct buf *text)
+{
+    if (argc == 3 && strcmp(argv[2], "--help") == 0) {
+        cli_help(text);
+        return true;
+    }
+    if (argc != 3 || argv[2][0] == '-') {
+        return diag_error(cx->diag, E_USAGE, at_none(),
+                          "flexc %s takes one %s and no options", c->name,
+                          c->arg);
+    }
+    return c->run(argv[2], cx, text);
+}
 
 static void list_targets(struct buf *out)
 {
@@ -22,6 +60,10 @@ static void list_targets(struct buf *out)
 static bool run(int argc, char **argv, struct cli_args *a, struct cx *cx,
                 struct buf *text)
 {
+    const struct command *const c = find_command(argc, argv);
+    if (c) {
+        return run_command(c, argc, argv, cx, text);
+    }
     if (!cli_parse(argc, argv, cx, a)) {
         return false;
     }

@@ -363,6 +363,16 @@ bool cli_parse(int argc, char **argv, struct cx *cx, struct cli_args *out)
     return finish(&p);
 }
 
+static void help_row(struct buf *out, const char *name, const char *arg,
+                     const char *help)
+{
+    struct buf left;
+    buf_init(&left, out->arena);
+    buf_printf(&left, "%s%s%s", name, arg ? " " : "", arg ? arg : "");
+    buf_printf(out, "  %-28s %s\n", buf_text(&left), help);
+    buf_free(&left);
+}
+
 void cli_help(struct buf *out)
 {
     buf_str(out,
@@ -370,21 +380,12 @@ void cli_help(struct buf *out)
             "Compiles an ONNX model to C plus one blob of weights, with one "
             "plan per memory budget.\n\n");
     for (int i = 0; i < OPT_COUNT; i++) {
-        char left[48];
-        const char *arg = opts[i].arg;
-        size_t len = 0;
-        for (const char *s = opts[i].name; *s && len < sizeof left - 1; s++) {
-            left[len++] = *s;
-        }
-        if (arg) {
-            left[len++] = ' ';
-        }
-        for (const char *s = arg ? arg : ""; *s && len < sizeof left - 1; s++) {
-            left[len++] = *s;
-        }
-        left[len] = '\0';
-        buf_printf(out, "  %-28s %s\n", left, opts[i].help);
+        help_row(out, opts[i].name, opts[i].arg, opts[i].help);
     }
+    buf_str(out, "\nOther commands:\n");
+#define CMD(NAME, ARG, FUNCTION, HELP) help_row(out, "flexc " NAME, ARG, HELP);
+#include "cli/cli_cmds.def"
+#undef CMD
     buf_str(out, "\nExit: 0 done, 1 bad or unsupported input, 2 usage, 3 no "
-                 "feasible plan, 4 system.\n");
+                 "feasible plan, 4 system, 5 (check) an output differs.\n");
 }

@@ -1,4 +1,6 @@
 flexc_test(flexc COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/cli/flexc.sh
     $<TARGET_FILE:flexc> $<TARGET_FILE:flexzoo> ${ONNX_PROTO_DIR})
+flexc_test(commands COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/cli/commands.sh
+    $<TARGET_FILE:flexc> $<TARGET_FILE:flexzoo>)
 flexc_test(report COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/report.sh
     $<TARGET_FILE:flexc> $<TARGET_FILE:flexzoo> ${ONNX_PROTO_DIR})
