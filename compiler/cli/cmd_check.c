@@ -52,7 +52,8 @@ static bool check_plan(const struct run_setup *s, const struct run_result *r,
     }
     if (r->arena_peak != h->arena_bytes || r->arena_peak > budget ||
         r->n_step != h->n_step) {
-        return diag_error(cx->diag, E_PLAN_CHECK, at_file(s->model->tables->name),
+        return diag_error(cx->diag, E_PLAN_CHECK,
+                          at_file(s->model->tables->name),
                           "plan %" PRIu32 " for %s took %" PRIu64
                           " bytes of arena and %" PRIu32
                           " steps, it says %" PRIu32 " and %" PRIu32,

@@ -11,9 +11,9 @@
  * between all plans at seeded random steps; every chunk that is read is
  * verified. Appends a line a plan, and one for the switches.
  *
- * false   E_MISMATCH when the bits of an output depend on the plan; E_PLAN_CHECK when
- *         a run took more or less arena or steps than its plan says; else what
- *         opening or running it says */
+ * false   E_MISMATCH when the bits of an output depend on the plan;
+ * E_PLAN_CHECK when a run took more or less arena or steps than its plan says;
+ * else what opening or running it says */
 NODISCARD bool cmd_check(const char *dir, struct cx *cx, struct buf *text);
 
 #endif
