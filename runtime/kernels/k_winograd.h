@@ -5,11 +5,12 @@
  *   out tile = A' [ sum over c of (G w[c] G') . (B' in[c] B) ] A
  *
  * The box's tiles are taken in strips. Per strip the input tiles are
- * transformed once, for all channels; per pair of panels and 64 input channels
- * the weights are transformed from their panels and multiplied, one product
- * matrix per place of the tile. The order of arithmetic of an output is that
- * of its tile alone: channels in order in one chain, whatever the strip, box
- * or part. Weights are in the panels of k_conv_f32_direct: [3][3][C][16].
+ * transformed once, for all channels; per pair of panels and block of 64 or 32
+ * input channels the weights are transformed from their panels and multiplied,
+ * one product matrix per place of the tile. The order of arithmetic of an
+ * output is that of its tile alone: channels in order in one chain, whatever
+ * the strip, box or part. Weights are in the panels of k_conv_f32_direct:
+ * [3][3][C][16].
  *
  * Operands: stride and dilation 1, one group, C a multiple of 16, one K block.
  * Tiles lie on the grid of m rows of each image: r0 is a multiple of m, r1 too
@@ -416,6 +417,7 @@ struct flx_wino_ahead {
     size_t w_panel; /* floats to the next panel */
     size_t w_tap;   /* and to the next tap */
     float *u;
+    uint32_t block;  /* channels that u has room for */
     uint32_t c;      /* channels */
     uint32_t n_unit; /* c * panels, 0: nothing */
     uint32_t done;
@@ -427,15 +429,14 @@ FLX_INLINE void flx_wino_ahead_to(uint32_t m, struct flx_wino_ahead *job,
     for (; job->done < to; job->done++) {
         const uint32_t q = job->done >= job->c;
         const uint32_t c = job->done - (q ? job->c : 0);
-        flx_wino_weights(m, job->w + q * job->w_panel + (size_t)c * FLX_PANEL,
-                         job->w_tap,
-                         job->u + (size_t)q * FLX_WINO_C(m) * FLX_PANEL +
-                             (size_t)c * FLX_PANEL,
-                         FLX_WINO_U_PLANE(m));
+        flx_wino_weights(
+            m, job->w + q * job->w_panel + (size_t)c * FLX_PANEL, job->w_tap,
+            job->u + (size_t)q * job->block * FLX_PANEL + (size_t)c * FLX_PANEL,
+            FLX_WINO_U_PLANE(job->block));
     }
 }
 
-/* All places of a strip: v[place][tile][64], u[place][panel][64][16],
+/* All places of a strip: v[place][tile][c], u[place][panel][c][16],
  * s[place][panel][tile][16], planes as in flx_winograd.h. n_tile is a multiple
  * of 4, k of 4. Does `job` on the way. */
 struct flx_wino_product {
@@ -451,11 +452,11 @@ struct flx_wino_product {
     uint32_t is_first;
 };
 
-FLX_INLINE void flx_wino_mul(uint32_t m, const struct flx_wino_product *a,
+FLX_INLINE void flx_wino_mul(uint32_t m, uint32_t c,
+                             const struct flx_wino_product *a,
                              struct flx_wino_ahead *job)
 {
     const uint32_t n_place = FLX_WINO_PLACES(m);
-    const uint32_t c = FLX_WINO_C(m);
     const uint32_t u_step = c * FLX_PANEL;
     const float *v = a->v;
     const float *u = a->u;
@@ -465,7 +466,7 @@ FLX_INLINE void flx_wino_mul(uint32_t m, const struct flx_wino_product *a,
         const uint32_t from = job->n_unit * p / n_place;
         const uint32_t more = job->n_unit * (p + 1) / n_place - from;
         const float *const v_next = v + a->v_plane;
-        const float *const u_next = u + FLX_WINO_U_PLANE(m);
+        const float *const u_next = u + FLX_WINO_U_PLANE(c);
 #if FLX_LANES == 16
         /* Tiles by 12, the rest by 8 and 4. */
         const uint32_t rest = n_tile % 12;
@@ -529,7 +530,7 @@ FLX_INLINE void flx_wino_mul(uint32_t m, const struct flx_wino_product *a,
         }
 #endif
         v += a->v_plane;
-        u += FLX_WINO_U_PLANE(m);
+        u += FLX_WINO_U_PLANE(c);
         s += a->s_plane;
     }
 }
@@ -537,13 +538,19 @@ FLX_INLINE void flx_wino_mul(uint32_t m, const struct flx_wino_product *a,
 FLX_SHARED void flx_wino4_mul(const struct flx_wino_product *a,
                               struct flx_wino_ahead *job)
 {
-    flx_wino_mul(4, a, job);
+    flx_wino_mul(4, 64, a, job);
+}
+
+FLX_SHARED void flx_wino4_mul32(const struct flx_wino_product *a,
+                                struct flx_wino_ahead *job)
+{
+    flx_wino_mul(4, 32, a, job);
 }
 
 FLX_SHARED void flx_wino6_mul(const struct flx_wino_product *a,
                               struct flx_wino_ahead *job)
 {
-    flx_wino_mul(6, a, job);
+    flx_wino_mul(6, 32, a, job);
 }
 
 /* ---- the box ---------------------------------------------------------------
@@ -668,8 +675,8 @@ FLX_INLINE void flx_wino_out(uint32_t m, const struct flx_conv_arg *a,
     }
 }
 
-/* What a part works on, step by step: 64 input channels of a pair of panels of
- * a strip; units are pairs of panels within strips. */
+/* What a part works on, step by step: a block of input channels of a pair of
+ * panels of a strip; units are pairs of panels within strips. */
 struct flx_wino_step {
     uint32_t unit;
     uint32_t block;
@@ -683,16 +690,18 @@ flx_wino_job(uint32_t m, const struct flx_call *call,
 {
     struct flx_wino_ahead job = {0};
     if (at.unit < end) {
+        const uint32_t block = FLX_WINO_C(m, a->in_c);
         const uint32_t n_panel = call->p1 - call->p0;
         const uint32_t n_pair = (n_panel + FLX_WINO_PAIR - 1) / FLX_WINO_PAIR;
         const uint32_t p = at.unit % n_pair * FLX_WINO_PAIR;
-        const uint32_t c0 = at.block * FLX_WINO_C(m);
+        const uint32_t c0 = at.block * block;
         job.w = (const float *)(const void *)call->w + p * (size_t)cv->panel +
                 cv->params + (size_t)c0 * FLX_PANEL;
         job.w_panel = cv->panel;
         job.w_tap = (size_t)a->in_c * FLX_PANEL;
         job.u = u;
-        job.c = flx_min_u(FLX_WINO_C(m), a->in_c - c0);
+        job.block = block;
+        job.c = flx_min_u(block, a->in_c - c0);
         job.n_unit = job.c * flx_min_u(FLX_WINO_PAIR, n_panel - p);
     }
     return job;
@@ -712,15 +721,16 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
     const uint32_t n_strip = (n_quad * 4 + most - 1) / most;
     const uint32_t n_pair =
         (call->p1 - call->p0 + FLX_WINO_PAIR - 1) / FLX_WINO_PAIR;
-    const uint32_t n_block = (a->in_c + FLX_WINO_C(m) - 1) / FLX_WINO_C(m);
+    const uint32_t block = FLX_WINO_C(m, a->in_c);
+    const uint32_t n_block = (a->in_c + block - 1) / block;
 
     float *const v = (float *)(void *)(call->scratch +
                                        (size_t)part * FLX_WINO_SCRATCH_BYTES(
                                                           m, a->in_c, n_all));
-    const uint32_t v_plane = FLX_WINO_V_PLANE(m, most);
+    const uint32_t v_plane = FLX_WINO_V_PLANE(block, most);
     float *const s = v + n_block * n_place * v_plane;
     float *u[2] = {s + n_place * FLX_WINO_S_PLANE(most), NULL};
-    u[1] = u[0] + n_place * FLX_WINO_U_PLANE(m);
+    u[1] = u[0] + n_place * FLX_WINO_U_PLANE(block);
 
     uint32_t u0;
     uint32_t u1;
@@ -745,10 +755,9 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
                 const struct flx_wino_at at = flx_wino_tile_at(
                     m, call->r0, n_x, flx_min_u(t, n_tile - 1));
                 for (uint32_t b = 0; b < n_block; b++) {
-                    const uint32_t c0 = b * FLX_WINO_C(m);
-                    const uint32_t c = flx_min_u(FLX_WINO_C(m), a->in_c - c0);
-                    float *to =
-                        v + b * n_place * v_plane + (t - t0) * FLX_WINO_C(m);
+                    const uint32_t c0 = b * block;
+                    const uint32_t c = flx_min_u(block, a->in_c - c0);
+                    float *to = v + b * n_place * v_plane + (t - t0) * block;
                     flx_wino_pixels(m, a, &cv, at, c0, p);
                     if (m == 4) {
                         flx_wino4_in(p, c, to, v_plane);
@@ -769,7 +778,7 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
                 .s_step = most * FLX_PANEL,
                 .n_panel = n_panel,
                 .n_tile = t1 - t0,
-                .k = flx_min_u(FLX_WINO_C(m), a->in_c - b * FLX_WINO_C(m)),
+                .k = flx_min_u(block, a->in_c - b * block),
                 .is_first = b == 0,
             };
             next.block++;
@@ -778,8 +787,10 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
                 next.unit++;
             }
             job = flx_wino_job(m, call, a, &cv, next, u1, u[1]);
-            if (m == 4) {
+            if (m == 4 && block == 64) {
                 flx_wino4_mul(&product, &job);
+            } else if (m == 4) {
+                flx_wino4_mul32(&product, &job);
             } else {
                 flx_wino6_mul(&product, &job);
             }
