@@ -34,7 +34,8 @@ struct trial {
 
 struct search {
     struct work w;
-    struct plan best; /* n_box 0: none yet */
+    struct plan best;  /* n_box 0: none yet */
+    uint64_t bound_ns; /* at the budget of best */
 };
 
 /* ---- one plan ---- */
@@ -416,7 +417,11 @@ static bool find_plan(struct search *f, uint64_t budget)
 {
     const struct work *const w = &f->w;
     const uint64_t before_ns = f->best.latency_ns;
-    struct found best = {.ns = before_ns, .enough_ns = plan_bound(w, budget)};
+    struct found best = {.ns = before_ns};
+    if (!plan_bound(w, budget, &best.enough_ns)) {
+        return false;
+    }
+    f->bound_ns = best.enough_ns;
     uint64_t bytes = MAX_SLICE;
     while (bytes > budget / 8) {
         bytes /= 2;
@@ -482,13 +487,13 @@ static bool next_budget(const struct options *opt, uint64_t least, bool any,
     return found;
 }
 
-static void set_plan(const struct work *w, const struct budget *b,
-                     uint64_t bytes, const struct plan *p, struct plan *out)
+static void set_plan(const struct budget *b, uint64_t bytes, uint64_t bound_ns,
+                     const struct plan *p, struct plan *out)
 {
     *out = *p;
     out->budget = bytes;
     out->budget_text = b->text;
-    out->bound_ns = plan_bound(w, bytes);
+    out->bound_ns = bound_ns;
 }
 
 static bool make_all(struct search *f, struct plan_set *set)
@@ -506,8 +511,8 @@ static bool make_all(struct search *f, struct plan_set *set)
             return refuse(w, b, &least);
         }
         if (b->kind == BUDGET_MAX) {
-            set_plan(w, b, UINT64_MAX, largest.n_box > 0 ? &largest : &least,
-                     &set->plan[i]);
+            set_plan(b, UINT64_MAX, w->all_ns,
+                     largest.n_box > 0 ? &largest : &least, &set->plan[i]);
         }
     }
     f->best = least;
@@ -517,6 +522,7 @@ static bool make_all(struct search *f, struct plan_set *set)
         any = true;
         if (largest.n_box > 0 && bytes >= largest.peak) {
             f->best = largest;
+            f->bound_ns = w->all_ns;
         } else if (!find_plan(f, bytes)) {
             return false;
         }
@@ -525,7 +531,7 @@ static bool make_all(struct search *f, struct plan_set *set)
             const uint64_t asked =
                 b->kind == BUDGET_MIN ? least.peak : b->bytes;
             if (b->kind != BUDGET_MAX && asked == bytes) {
-                set_plan(w, b, bytes, &f->best, &set->plan[i]);
+                set_plan(b, bytes, f->bound_ns, &f->best, &set->plan[i]);
             }
         }
     }

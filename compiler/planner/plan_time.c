@@ -237,23 +237,6 @@ bool plan_trace(const struct layers *l, const struct chunks *c,
     return simulate(&w, p, run, &run->period_ns);
 }
 
-uint64_t plan_bound(const struct work *w, uint64_t budget)
-{
-    if (w->is_mapped) {
-        return w->all_ns;
-    }
-    /* What is not resident is read in every run; residents share the arena
-     * with inputs and outputs between runs, and save no more stored bytes than
-     * the memory they take. */
-    const uint64_t taken = w->c->state_bytes + w->io_bytes;
-    const uint64_t kept = budget > taken ? budget - taken : 0;
-    const uint64_t forced = w->stored > kept ? w->stored - kept : 0;
-    const uint64_t per_ms = w->d->read_bytes_per_ms;
-    const uint64_t ns =
-        forced / per_ms * 1000000 + forced % per_ms * 1000000 / per_ms;
-    return w->d->loader_shares_core ? w->all_ns + ns : size_max(w->all_ns, ns);
-}
-
 bool plan_count(const struct work *w, struct plan *p)
 {
     const struct arena_mark mark = arena_mark(w->cx->scratch);

@@ -296,6 +296,11 @@ static bool list_cuts(struct work *w)
     return true;
 }
 
+uint64_t work_layer_ns(const struct work *w, uint32_t y)
+{
+    return w->c->lattice[y].n_kblock * box_ns(w, y, w->l->layer[y].rows);
+}
+
 bool work_make(struct work *w)
 {
     w->align = 64;
@@ -308,8 +313,7 @@ bool work_make(struct work *w)
     }
     w->is_mapped = w->d->storage == STORAGE_MAPPED && all_raw;
     for (uint32_t y = 0; y < w->l->n_layer; y++) {
-        w->all_ns +=
-            w->c->lattice[y].n_kblock * box_ns(w, y, w->l->layer[y].rows);
+        w->all_ns += work_layer_ns(w, y);
     }
     return index_buffers(w) && list_cuts(w) && list_segments(w);
 }

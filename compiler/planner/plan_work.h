@@ -71,6 +71,8 @@ struct work {
     uint64_t stored; /* bytes of all chunks */
 };
 NODISCARD bool work_make(struct work *w);
+/* Compute of a layer, uncut, nanoseconds. */
+uint64_t work_layer_ns(const struct work *w, uint32_t y);
 
 /* ---- rows of a cascade (plan_rows.c) ---- */
 
@@ -237,11 +239,14 @@ NODISCARD bool draft_load(const struct work *w, const struct recipe *how,
 /* Predicted nanoseconds of one run among many. */
 NODISCARD bool plan_time(const struct work *w, const struct plan *p,
                          uint64_t *ns);
-/* No plan within this budget can be faster. */
-uint64_t plan_bound(const struct work *w, uint64_t budget);
 /* Rows done after iteration `iter` of a box in a loop; 0 before the first. */
 uint64_t plan_row_end(const struct plan_box *b, uint64_t rows, int64_t iter);
 /* Sets streamed_bytes, read_bytes, longest_step_ns. */
 NODISCARD bool plan_count(const struct work *w, struct plan *p);
+
+/* ---- certificate (plan_bound.c) ---- */
+
+/* No plan within this budget takes less, in the steady state. */
+NODISCARD bool plan_bound(const struct work *w, uint64_t budget, uint64_t *ns);
 
 #endif

@@ -188,6 +188,57 @@ static void plan_make__is_never_slower_with_more(void **state)
     }
 }
 
+/* One second of convolution, then a product whose weights come at 1 MB/s: what
+ * of them does not fit the arena meanwhile, at least, is waited for. */
+static void plan_make__proves_what_cannot_be_loaded_ahead(void **state)
+{
+    enum { BUDGET = 300000 };
+    static struct net n;
+    struct plan_set s;
+    net_start(&n, *state);
+    n.d.read_bytes_per_ms = 1000;
+    n.d.read_latency_ns = 0;
+    n.chunk_goal = 64 << 10;
+    uint32_t x = net_input(&n, 8, 8, 4);
+    x = net_conv(&n, x, 16, 3, 1);
+    x = net_dense(&n, x, 320);
+    net_output(&n, x);
+    net_finish(&n, 64);
+    n.k.cand[0].all_ns = 1000000000;
+    net_budget(&n, BUDGET_BYTES, BUDGET);
+    make_sound(&n, &s);
+    const struct lattice *const t = &n.c.lattice[1];
+    const uint64_t bytes = t->n_panel * t->panel_bytes[0];
+    assert_int_equal(t->n_kblock, 1);
+    assert_true(bytes > 3 * BYTES(BUDGET));
+    const uint64_t least_ns = 1000000000 + (bytes - BUDGET) * 1000;
+    assert_true(s.plan[0].bound_ns >= least_ns);
+    assert_true(s.plan[0].latency_ns < least_ns / 100 * 105);
+}
+
+/* The gap at FlexNN's budgets [flexnn 6] and 1 GB/s. */
+static void plan_make__is_near_its_bound_for_known_networks(void **state)
+{
+    static const uint32_t k_resnet152[4] = {3, 8, 36, 3};
+    struct fixture *f = *state;
+    static struct net n;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct plan_set s;
+        net_start(&n, f);
+        n.chunk_goal = 128 << 10;
+        n.d.read_bytes_per_ms = 1000000;
+        if (i == 0) {
+            net_vgg19(&n, 1);
+        } else {
+            net_resnet(&n, 1, k_resnet152);
+        }
+        net_finish(&n, 4096);
+        net_budget(&n, BUDGET_BYTES, i == 0 ? 60000000 : 35000000);
+        make_sound(&n, &s);
+        assert_true(s.plan[0].latency_ns <= s.plan[0].bound_ns / 100 * 105);
+    }
+}
+
 static void plan_make__leaves_mapped_weights_in_place(void **state)
 {
     static struct net n;
@@ -416,6 +467,8 @@ int main(void)
         FIXTURE_TEST(plan_make__gives_the_same_plans_again),
         FIXTURE_TEST(plan_make__needs_little_for_known_networks),
         FIXTURE_TEST(plan_make__is_never_slower_with_more),
+        FIXTURE_TEST(plan_make__proves_what_cannot_be_loaded_ahead),
+        FIXTURE_TEST(plan_make__is_near_its_bound_for_known_networks),
         FIXTURE_TEST(plan_make__leaves_mapped_weights_in_place),
         FIXTURE_TEST(plan_make__counts_the_scratch_of_all_threads),
         FIXTURE_TEST(plan_make__cuts_long_steps),

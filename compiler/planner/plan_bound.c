@@ -1,0 +1,274 @@
+#include "planner/plan_work.h"
+
+#include "base/arena.h"
+#include "base/size.h"
+
+/* Why no plan is faster. Every plan runs some path of segments from layer 0 to
+ * the last, with some prefix of the residents. Along it, two clocks:
+ *
+ *   t   when the boxes of all layers so far are done
+ *   L   when the loads of all layers so far are done; loads come in the order
+ *       of layers
+ *
+ * A segment of compute c and loads q ends not before t + c nor before L + q.
+ * At its start and at its end, what is loaded for layers to come lies in the
+ * memory that residents and the segment's own buffers leave: L cannot be ahead
+ * of t by more than the loads of the next layers that fit there (`ahead`).
+ * Weights that do not fit beside a cascade's buffers come again with every
+ * stripe.
+ *
+ * Both clocks only grow with those before, so the least of each, taken over
+ * all paths apart, bounds every path: x -> f(x) is monotone and f(x + d) =
+ * f(x) + d. A steady plan has y + T >= f(y); whenever f(x) >= x + m, then
+ * T >= m [Collatz-Wielandt]. x starts as the first run can at best and is then
+ * iterated.
+ *
+ * The residents of a plan are one of many prefixes. Prefixes [a, b] are bounded
+ * together: memory as with a, loads as with b; the interval of the least bound
+ * is split, as often as there is time. */
+
+enum {
+    ROUNDS = 6,
+    SPLITS = 24, /* of intervals of prefixes */
+    MAX_PARTS = SPLITS + 1
+};
+
+struct clocks {
+    int64_t t;
+    int64_t load;
+};
+
+/* Weights under an interval of prefixes. */
+struct flow {
+    const struct work *w;
+    uint64_t room;  /* bytes besides state and the shorter prefix */
+    uint64_t *held; /* per layer of two runs, and the end: streamed bytes of
+                       those before, with the longer prefix */
+    uint64_t *ns;   /* the same: their loads */
+    uint64_t *slot; /* per layer: its largest streamed chunk */
+    uint64_t *all;  /* per layer, and the end: compute of those before */
+    struct clocks *x;
+};
+
+static uint64_t chunk_ns(const struct work *w, const struct chunk *k)
+{
+    return device_load_ns(w->d, k->stored_bytes,
+                          k->codec == CODEC_ZSTD ? k->raw_bytes : 0) -
+           w->d->read_latency_ns;
+}
+
+static void fill_flow(struct flow *f, uint64_t resident_bytes)
+{
+    const struct work *const w = f->w;
+    const uint32_t n = w->l->n_layer;
+    for (uint32_t y = 0; y < n; y++) {
+        const struct lattice *const t = &w->c->lattice[y];
+        uint32_t last_kb = UINT32_MAX;
+        f->held[y + 1] = f->held[y];
+        f->ns[y + 1] = f->ns[y];
+        f->slot[y] = 0;
+        for (uint32_t i = t->chunk0; i < t->chunk0 + t->n_chunk; i++) {
+            const struct chunk *const k = &w->c->chunk[i];
+            if (k->res_off + k->raw_bytes <= resident_bytes) {
+                continue;
+            }
+            /* One read at least for each K block. */
+            const uint64_t ns = chunk_ns(w, k);
+            f->ns[y + 1] += ns > 2 ? ns - 2 : 0; /* rounded up once a load */
+            f->ns[y + 1] += k->kblock != last_kb ? w->d->read_latency_ns : 0;
+            f->held[y + 1] += k->raw_bytes;
+            f->slot[y] = size_max(f->slot[y], k->raw_bytes);
+            last_kb = k->kblock;
+        }
+    }
+    for (uint32_t y = 0; y < n; y++) {
+        f->held[n + y + 1] = f->held[n] + f->held[y + 1];
+        f->ns[n + y + 1] = f->ns[n] + f->ns[y + 1];
+    }
+}
+
+/* The longest time of loads of layers from y on, at most one run's, whose bytes
+ * fit. */
+static int64_t ahead(const struct flow *f, uint32_t y, uint64_t bytes)
+{
+    const uint32_t n = f->w->l->n_layer;
+    uint32_t lo = y; /* all before lo fit */
+    uint32_t hi = y + n;
+    if (f->held[hi] - f->held[y] <= bytes) {
+        return (int64_t)(f->ns[hi] - f->ns[y]);
+    }
+    while (hi - lo > 1) {
+        const uint32_t mid = lo + (hi - lo) / 2;
+        if (f->held[mid] - f->held[y] <= bytes) {
+            lo = mid;
+        } else {
+            hi = mid;
+        }
+    }
+    const uint64_t left = bytes - (f->held[lo] - f->held[y]);
+    const uint64_t of = f->held[lo + 1] - f->held[lo];
+    const uint64_t late =
+        f->w->d->read_latency_ns * f->w->c->lattice[lo % n].n_kblock;
+    const uint64_t ns = f->ns[lo + 1] - f->ns[lo];
+    const uint64_t part =
+        (uint64_t)((double)ns * (double)left / (double)of) + 1 + late;
+    return (int64_t)(f->ns[lo] - f->ns[y] + size_min(ns, part));
+}
+
+/* Nanoseconds of loads of a cascade that come again, at least; UINT64_MAX when
+ * it cannot be. */
+static uint64_t again_ns(const struct flow *f, const struct segment *g)
+{
+    uint64_t slot = 0;
+    for (uint32_t y = g->lo; y < g->hi; y++) {
+        slot = size_max(slot, f->slot[y]);
+    }
+    if (g->bytes > f->room || slot > f->room - g->bytes) {
+        return UINT64_MAX;
+    }
+    const uint64_t left = f->room - g->bytes;
+    const uint64_t held = f->held[g->hi] - f->held[g->lo];
+    if (g->stripe == 0 || held <= left) {
+        return 0;
+    }
+    /* The cheapest bytes to read again. */
+    double least = 1e30;
+    for (uint32_t y = g->lo; y < g->hi; y++) {
+        const double of = (double)(f->held[y + 1] - f->held[y]);
+        const double ns =
+            (double)(f->ns[y + 1] - f->ns[y]) -
+            (double)(f->w->d->read_latency_ns * f->w->c->lattice[y].n_kblock);
+        least = of > 0 && ns / of < least ? ns / of : least;
+    }
+    const double ns = (double)(held - left) * (double)(g->n_iter - 1) * least;
+    return ns > 0 ? (uint64_t)ns : 0;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static struct clocks cross(const struct flow *f, const struct segment *g,
+                           uint64_t again)
+{
+    const int64_t c = (int64_t)(f->all[g->hi] - f->all[g->lo]);
+    const int64_t q = (int64_t)(f->ns[g->hi] - f->ns[g->lo] + again);
+    struct clocks x = f->x[g->lo];
+    if (f->w->d->loader_shares_core) {
+        x.t += c + q;
+        x.load = x.t;
+        return x;
+    }
+    const uint64_t left = f->room - g->bytes;
+    x.load = later(x.load, x.t - ahead(f, g->lo, left)) + q;
+    x.t = later(x.t + c, x.load);
+    x.load = later(x.load, x.t - ahead(f, g->hi, left));
+    return x;
+}
+
+/* Least period with any of these prefixes; UINT64_MAX: no plan has one. */
+static uint64_t flow_bound(struct flow *f)
+{
+    const struct work *const w = f->w;
+    const uint32_t n = w->l->n_layer;
+    const struct clocks none = {INT64_MAX, INT64_MAX};
+    int64_t best = 0;
+    f->x[0] = (struct clocks){
+        0, f->room < w->io_bytes ? 0 : -ahead(f, 0, f->room - w->io_bytes)};
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        const struct clocks start = f->x[0];
+        for (uint32_t hi = 1; hi <= n; hi++) {
+            f->x[hi] = none;
+            for (uint32_t i = w->seg_at[hi]; i < w->seg_at[hi + 1]; i++) {
+                const struct segment *const g = &w->seg[i];
+                if (f->x[g->lo].t == INT64_MAX) {
+                    continue;
+                }
+                const uint64_t again = again_ns(f, g);
+                if (again == UINT64_MAX) {
+                    continue;
+                }
+                const struct clocks x = cross(f, g, again);
+                f->x[hi].t = x.t < f->x[hi].t ? x.t : f->x[hi].t;
+                f->x[hi].load = x.load < f->x[hi].load ? x.load : f->x[hi].load;
+            }
+        }
+        if (f->x[n].t == INT64_MAX) {
+            return UINT64_MAX;
+        }
+        const int64_t dt = f->x[n].t - start.t;
+        const int64_t dl = f->x[n].load - start.load;
+        best = later(best, dt < dl ? dt : dl);
+        f->x[0] = f->x[n];
+        if (dt == dl) {
+            break;
+        }
+    }
+    return (uint64_t)best;
+}
+
+/* Prefixes cut[lo] .. cut[hi]. */
+struct part {
+    uint32_t lo;
+    uint32_t hi;
+    uint64_t ns;
+};
+
+static void bound_part(struct flow *f, uint64_t budget, struct part *p)
+{
+    const uint64_t taken = f->w->c->state_bytes + f->w->cut[p->lo];
+    p->ns = UINT64_MAX;
+    if (taken < budget) {
+        f->room = budget - taken;
+        fill_flow(f, f->w->cut[p->hi]);
+        p->ns = flow_bound(f);
+    }
+}
+
+bool plan_bound(const struct work *w, uint64_t budget, uint64_t *ns)
+{
+    *ns = w->all_ns;
+    if (w->is_mapped || budget == UINT64_MAX) {
+        return true;
+    }
+    const struct arena_mark mark = arena_mark(w->cx->scratch);
+    struct arena *const a = w->cx->scratch;
+    const uint64_t n = w->l->n_layer;
+    struct flow f = {
+        .w = w,
+        .held = arena_new(a, uint64_t, 2 * n + 1),
+        .ns = arena_new(a, uint64_t, 2 * n + 1),
+        .slot = arena_new(a, uint64_t, n),
+        .all = arena_new(a, uint64_t, n + 1),
+        .x = arena_new(a, struct clocks, n + 1),
+    };
+    if (!f.held || !f.ns || !f.slot || !f.all || !f.x) {
+        return false;
+    }
+    for (uint32_t y = 0; y < n; y++) {
+        f.all[y + 1] = f.all[y] + work_layer_ns(w, y);
+    }
+    struct part part[MAX_PARTS] = {{.hi = w->n_cut - 1}};
+    uint32_t n_part = 1;
+    bound_part(&f, budget, &part[0]);
+    uint32_t at = 0;
+    while (n_part < MAX_PARTS && part[at].hi > part[at].lo &&
+           part[at].ns != UINT64_MAX) {
+        struct part *const p = &part[at];
+        struct part *const q = &part[n_part++];
+        const uint32_t mid = p->lo + (p->hi - p->lo) / 2;
+        *q = (struct part){.lo = mid + 1, .hi = p->hi};
+        p->hi = mid;
+        bound_part(&f, budget, p);
+        bound_part(&f, budget, q);
+        for (uint32_t i = 0; i < n_part; i++) {
+            at = part[i].ns < part[at].ns ? i : at;
+        }
+    }
+    if (part[at].ns != UINT64_MAX) {
+        *ns = size_max(w->all_ns, part[at].ns);
+    }
+    arena_rewind(w->cx->scratch, mark);
+    return true;
+}
