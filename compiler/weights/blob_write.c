@@ -99,8 +99,12 @@ static bool write_chunk(const struct layers *l, const struct chunks *c,
 
 /* ---- the order of residents ---- */
 
-/* Layers that compute least per byte of weights come first: their loads are the
- * hardest to hide behind arithmetic. Ties keep the layers' order. */
+/* Small layers come first: a request costs them more than their bytes, and
+ * cascades would hold or reread them anyway. Then layers that compute least per
+ * byte of weights: their loads are the hardest to hide behind arithmetic. Ties
+ * keep the layers' order. */
+enum { SMALL_LAYER = 16 << 10 }; /* bytes of weights */
+
 struct rank {
     uint64_t macs;
     uint64_t bytes;
@@ -111,6 +115,11 @@ static int by_intensity(const void *pa, const void *pb)
 {
     const struct rank *a = pa;
     const struct rank *b = pb;
+    const bool a_small = a->bytes <= SMALL_LAYER;
+    const bool b_small = b->bytes <= SMALL_LAYER;
+    if (a_small != b_small) {
+        return a_small ? -1 : 1;
+    }
     const double x = (double)a->macs * (double)b->bytes;
     const double y = (double)b->macs * (double)a->bytes;
     if (x != y) {
