@@ -1,5 +1,7 @@
 #include "planner/plan_work.h"
 
+#include <string.h>
+
 #include "base/arena.h"
 #include "base/size.h"
 
@@ -29,7 +31,7 @@
 
 enum {
     ROUNDS = 6,
-    SPLITS = 24, /* of intervals of prefixes */
+    SPLITS = 32, /* of intervals of prefixes */
     MAX_PARTS = SPLITS + 1
 };
 
@@ -42,11 +44,10 @@ struct clocks {
 struct flow {
     const struct work *w;
     uint64_t room;  /* bytes besides state and the shorter prefix */
-    uint64_t *held; /* per layer of two runs, and the end: streamed bytes of
-                       those before, with the longer prefix */
+    uint64_t *held; /* per chunk of two runs, and the end: bytes of those
+                       before that are streamed, with the longer prefix */
     uint64_t *ns;   /* the same: their loads */
     uint64_t *slot; /* per layer: its largest streamed chunk */
-    uint64_t *all;  /* per layer, and the end: compute of those before */
     struct clocks *x;
 };
 
@@ -60,59 +61,66 @@ static uint64_t chunk_ns(const struct work *w, const struct chunk *k)
 static void fill_flow(struct flow *f, uint64_t resident_bytes)
 {
     const struct work *const w = f->w;
-    const uint32_t n = w->l->n_layer;
-    for (uint32_t y = 0; y < n; y++) {
-        const struct lattice *const t = &w->c->lattice[y];
-        uint32_t last_kb = UINT32_MAX;
-        f->held[y + 1] = f->held[y];
-        f->ns[y + 1] = f->ns[y];
-        f->slot[y] = 0;
-        for (uint32_t i = t->chunk0; i < t->chunk0 + t->n_chunk; i++) {
-            const struct chunk *const k = &w->c->chunk[i];
-            if (k->res_off + k->raw_bytes <= resident_bytes) {
-                continue;
-            }
-            /* One read at least for each K block. */
-            const uint64_t ns = chunk_ns(w, k);
-            f->ns[y + 1] += ns > 2 ? ns - 2 : 0; /* rounded up once a load */
-            f->ns[y + 1] += k->kblock != last_kb ? w->d->read_latency_ns : 0;
-            f->held[y + 1] += k->raw_bytes;
-            f->slot[y] = size_max(f->slot[y], k->raw_bytes);
-            last_kb = k->kblock;
+    const uint32_t n = w->c->n_chunk;
+    uint32_t last = UINT32_MAX; /* streamed chunk */
+    memset(f->slot, 0, w->l->n_layer * sizeof *f->slot);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct chunk *const k = &w->c->chunk[i];
+        f->held[i + 1] = f->held[i];
+        f->ns[i + 1] = f->ns[i];
+        if (k->res_off + k->raw_bytes <= resident_bytes) {
+            continue;
         }
+        /* One read at least for each K block, rounded up by two at most. */
+        const bool joins = last != UINT32_MAX &&
+                           w->c->chunk[last].layer == k->layer &&
+                           w->c->chunk[last].kblock == k->kblock;
+        const uint64_t ns = chunk_ns(w, k);
+        f->ns[i + 1] +=
+            (ns > 2 ? ns - 2 : 0) + (joins ? 0 : w->d->read_latency_ns);
+        f->held[i + 1] += k->raw_bytes;
+        f->slot[k->layer] = size_max(f->slot[k->layer], k->raw_bytes);
+        last = i;
     }
-    for (uint32_t y = 0; y < n; y++) {
-        f->held[n + y + 1] = f->held[n] + f->held[y + 1];
-        f->ns[n + y + 1] = f->ns[n] + f->ns[y + 1];
+    for (uint32_t i = 0; i < n; i++) {
+        f->held[n + i + 1] = f->held[n] + f->held[i + 1];
+        f->ns[n + i + 1] = f->ns[n] + f->ns[i + 1];
     }
 }
 
-/* The longest time of loads of layers from y on, at most one run's, whose bytes
- * fit. */
+/* First chunk of layers from y on. */
+static uint32_t chunk_of(const struct flow *f, uint32_t y)
+{
+    const struct work *const w = f->w;
+    return y < w->l->n_layer ? w->first_chunk[y] : w->c->n_chunk;
+}
+
+/* The longest time of loads of layers from y on, at most one run's, that fit
+ * into so many bytes: whole chunks, in order. */
 static int64_t ahead(const struct flow *f, uint32_t y, uint64_t bytes)
 {
-    const uint32_t n = f->w->l->n_layer;
-    uint32_t lo = y; /* all before lo fit */
-    uint32_t hi = y + n;
-    if (f->held[hi] - f->held[y] <= bytes) {
-        return (int64_t)(f->ns[hi] - f->ns[y]);
-    }
+    const uint32_t first = chunk_of(f, y);
+    uint32_t lo = first; /* all before lo fit */
+    uint32_t hi = first + f->w->c->n_chunk + 1;
     while (hi - lo > 1) {
         const uint32_t mid = lo + (hi - lo) / 2;
-        if (f->held[mid] - f->held[y] <= bytes) {
+        if (f->held[mid] - f->held[first] <= bytes) {
             lo = mid;
         } else {
             hi = mid;
         }
     }
-    const uint64_t left = bytes - (f->held[lo] - f->held[y]);
-    const uint64_t of = f->held[lo + 1] - f->held[lo];
-    const uint64_t late =
-        f->w->d->read_latency_ns * f->w->c->lattice[lo % n].n_kblock;
-    const uint64_t ns = f->ns[lo + 1] - f->ns[lo];
-    const uint64_t part =
-        (uint64_t)((double)ns * (double)left / (double)of) + 1 + late;
-    return (int64_t)(f->ns[lo] - f->ns[y] + size_min(ns, part));
+    return (int64_t)(f->ns[lo] - f->ns[first]);
+}
+
+static uint64_t held_of(const struct flow *f, uint32_t lo, uint32_t hi)
+{
+    return f->held[chunk_of(f, hi)] - f->held[chunk_of(f, lo)];
+}
+
+static uint64_t ns_of(const struct flow *f, uint32_t lo, uint32_t hi)
+{
+    return f->ns[chunk_of(f, hi)] - f->ns[chunk_of(f, lo)];
 }
 
 /* Nanoseconds of loads of a cascade that come again, at least; UINT64_MAX when
@@ -127,16 +135,16 @@ static uint64_t again_ns(const struct flow *f, const struct segment *g)
         return UINT64_MAX;
     }
     const uint64_t left = f->room - g->bytes;
-    const uint64_t held = f->held[g->hi] - f->held[g->lo];
+    const uint64_t held = held_of(f, g->lo, g->hi);
     if (g->stripe == 0 || held <= left) {
         return 0;
     }
     /* The cheapest bytes to read again. */
     double least = 1e30;
     for (uint32_t y = g->lo; y < g->hi; y++) {
-        const double of = (double)(f->held[y + 1] - f->held[y]);
+        const double of = (double)held_of(f, y, y + 1);
         const double ns =
-            (double)(f->ns[y + 1] - f->ns[y]) -
+            (double)ns_of(f, y, y + 1) -
             (double)(f->w->d->read_latency_ns * f->w->c->lattice[y].n_kblock);
         least = of > 0 && ns / of < least ? ns / of : least;
     }
@@ -152,8 +160,9 @@ static int64_t later(int64_t a, int64_t b)
 static struct clocks cross(const struct flow *f, const struct segment *g,
                            uint64_t again)
 {
-    const int64_t c = (int64_t)(f->all[g->hi] - f->all[g->lo]);
-    const int64_t q = (int64_t)(f->ns[g->hi] - f->ns[g->lo] + again);
+    const int64_t c =
+        (int64_t)(f->w->before_ns[g->hi] - f->w->before_ns[g->lo]);
+    const int64_t q = (int64_t)(ns_of(f, g->lo, g->hi) + again);
     struct clocks x = f->x[g->lo];
     if (f->w->d->loader_shares_core) {
         x.t += c + q;
@@ -235,19 +244,16 @@ bool plan_bound(const struct work *w, uint64_t budget, uint64_t *ns)
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct arena *const a = w->cx->scratch;
     const uint64_t n = w->l->n_layer;
+    const uint64_t n_chunk = w->c->n_chunk;
     struct flow f = {
         .w = w,
-        .held = arena_new(a, uint64_t, 2 * n + 1),
-        .ns = arena_new(a, uint64_t, 2 * n + 1),
+        .held = arena_new(a, uint64_t, 2 * n_chunk + 1),
+        .ns = arena_new(a, uint64_t, 2 * n_chunk + 1),
         .slot = arena_new(a, uint64_t, n),
-        .all = arena_new(a, uint64_t, n + 1),
         .x = arena_new(a, struct clocks, n + 1),
     };
-    if (!f.held || !f.ns || !f.slot || !f.all || !f.x) {
+    if (!f.held || !f.ns || !f.slot || !f.x) {
         return false;
-    }
-    for (uint32_t y = 0; y < n; y++) {
-        f.all[y + 1] = f.all[y] + work_layer_ns(w, y);
     }
     struct part part[MAX_PARTS] = {{.hi = w->n_cut - 1}};
     uint32_t n_part = 1;

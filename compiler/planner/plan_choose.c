@@ -29,12 +29,45 @@ static uint64_t need_of(const struct slices *s, const struct segment *x,
     return x->bytes + (one_by_one ? most_slot(s, x) : held_bytes(s, x));
 }
 
-static uint64_t cost_of(const struct work *w, const struct slices *s,
-                        const struct segment *x, bool restream)
+uint64_t choice_need(const struct slices *s, const struct choice *x)
 {
-    uint64_t cost = x->cost_ns;
-    if (restream) {
-        cost += (x->n_iter - 1) * (s->held_ns[x->hi] - s->held_ns[x->lo]);
+    return need_of(s, &x->seg, x->restream);
+}
+
+static bool can_restream(const struct slices *s, const struct segment *x)
+{
+    return x->stripe > 0 && held_bytes(s, x) > most_slot(s, x);
+}
+
+/* Of `all`, the part that `bytes` of `of` have. */
+static uint64_t share(uint64_t all, uint64_t bytes, uint64_t of)
+{
+    return of == 0 ? 0 : (uint64_t)((double)all * (double)bytes / (double)of);
+}
+
+/* What a segment costs in `cap` bytes over boxes of whole layers, and loads
+ * each once. */
+static uint64_t cost_of(const struct work *w, const struct slices *s,
+                        const struct segment *x, uint64_t cap,
+                        const struct taste *taste)
+{
+    const uint64_t room = cap - x->bytes;
+    const uint64_t slot = most_slot(s, x);
+    const uint64_t held = held_bytes(s, x);
+    const uint64_t compute_ns = w->before_ns[x->hi] - w->before_ns[x->lo];
+    uint64_t loads_ns = s->held_ns[x->hi] - s->held_ns[x->lo];
+    uint64_t cost = x->cost_ns / 8 * taste->compute;
+    if (x->stripe > 0 && held > room) {
+        const uint64_t kept = room > 2 * slot ? room - 2 * slot : 0;
+        const uint64_t more =
+            (x->n_iter - 1) *
+            share(loads_ns, held - size_min(kept, held), held);
+        cost += more / 8 * taste->loads;
+        loads_ns += more;
+    }
+    /* With room for one slice only, nothing overlaps. */
+    if (held > room && room < 2 * slot) {
+        cost += size_min(compute_ns, loads_ns);
     }
     /* Panels of a solo layer can be cut as finely as need be. */
     const struct cand *const k = &w->k->cand[x->lo];
@@ -45,11 +78,6 @@ static uint64_t cost_of(const struct work *w, const struct slices *s,
         cost += long_step_ns;
     }
     return cost;
-}
-
-static bool can_restream(const struct slices *s, const struct segment *x)
-{
-    return x->stripe > 0 && held_bytes(s, x) > most_slot(s, x);
 }
 
 uint64_t partition_least(const struct work *w, const struct slices *s)
@@ -85,21 +113,22 @@ struct step {
 };
 
 static void try_step(const struct work *w, const struct slices *s,
-                     uint32_t seg_ix, bool restream, uint64_t cap,
+                     uint32_t seg_ix, uint64_t cap, const struct taste *taste,
                      struct step *step)
 {
     const struct segment *const x = &w->seg[seg_ix];
+    const bool restream = need_of(s, x, false) > cap && can_restream(s, x);
     if (need_of(s, x, restream) > cap || step[x->lo].cost == UINT64_MAX) {
         return;
     }
-    const uint64_t cost = step[x->lo].cost + cost_of(w, s, x, restream);
+    const uint64_t cost = step[x->lo].cost + cost_of(w, s, x, cap, taste);
     if (cost < step[x->hi].cost) {
         step[x->hi] = (struct step){cost, seg_ix, restream};
     }
 }
 
 bool partition_make(const struct work *w, const struct slices *s, uint64_t cap,
-                    struct partition *p)
+                    const struct taste *taste, struct partition *p)
 {
     const uint32_t n = w->l->n_layer;
     *p = (struct partition){0};
@@ -112,10 +141,7 @@ bool partition_make(const struct work *w, const struct slices *s, uint64_t cap,
     for (uint32_t hi = 1; hi <= n; hi++) {
         step[hi].cost = UINT64_MAX;
         for (uint32_t i = w->seg_at[hi]; i < w->seg_at[hi + 1]; i++) {
-            try_step(w, s, i, false, cap, step);
-            if (can_restream(s, &w->seg[i])) {
-                try_step(w, s, i, true, cap, step);
-            }
+            try_step(w, s, i, cap, taste, step);
         }
     }
     if (step[n].cost == UINT64_MAX || w->io_bytes > cap) {
@@ -126,10 +152,11 @@ bool partition_make(const struct work *w, const struct slices *s, uint64_t cap,
     }
     uint32_t at = p->n;
     for (uint32_t hi = n; hi > 0; hi = w->seg[step[hi].seg].lo) {
-        p->x[--at] = (struct choice){w->seg[step[hi].seg], step[hi].restream};
+        p->x[--at] = (struct choice){.seg = w->seg[step[hi].seg],
+                                     .restream = step[hi].restream};
     }
     for (uint32_t i = 0; i < p->n; i++) {
-        const uint64_t need = need_of(s, &p->x[i].seg, p->x[i].restream);
+        const uint64_t need = choice_need(s, &p->x[i]);
         if (need > p->need) {
             p->need = need;
             p->need_ix = i;

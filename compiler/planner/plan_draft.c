@@ -153,27 +153,33 @@ static bool rolls(const struct work *w, const struct segment *g, uint32_t ix)
            !b->is_input && !b->is_output;
 }
 
-/* Boxes of one iteration. Held weights: all boxes wait for all loads, since
- * waits never decrease. Restreamed: each for its own, anew each time. */
-static bool emit_body(struct emit *e, const struct choice *x)
+/* Slices of a cascade that come again for each stripe. */
+static uint32_t n_again(const struct slices *s, const struct segment *g)
+{
+    uint32_t n = 0;
+    for (uint32_t i = s->at[g->lo]; i < s->at[g->hi]; i++) {
+        n += s->x[i].again;
+    }
+    return n;
+}
+
+/* Boxes of one iteration. Since waits never decrease, all of them wait for the
+ * loads of what is held; besides, each for what comes again before it. */
+static bool emit_body(struct emit *e, const struct segment *g)
 {
     const struct slices *const s = e->d->s;
-    const struct segment *const g = &x->seg;
-    const uint32_t n_slice = s->at[g->hi] - s->at[g->lo];
-    const int64_t step = x->restream ? n_slice : 0;
-    uint32_t n = 0;
+    const int64_t step = n_again(s, g);
+    int64_t wait = (int64_t)e->n_load;
     for (uint32_t y = g->lo; y < g->hi; y++) {
         const struct lattice *const t = &e->w->c->lattice[y];
         const bool has_slices = s->at[y] < s->at[y + 1];
         for (uint32_t i = s->at[y]; i < s->at[y + 1]; i++) {
-            n++;
-            const int64_t wait = (int64_t)e->n_load + (x->restream ? n : 0);
+            wait += s->x[i].again;
             if (!push_rows(e, y, &s->x[i], wait, step)) {
                 return false;
             }
         }
         for (uint32_t kb = 0; !has_slices && kb < t->n_kblock; kb++) {
-            const int64_t wait = (int64_t)e->n_load + (x->restream ? n : 0);
             if (!push_rows(e, y, NULL, wait, step)) {
                 return false;
             }
@@ -183,7 +189,7 @@ static bool emit_body(struct emit *e, const struct choice *x)
     return true;
 }
 
-/* Loads of a cascade whose weights stay for all its iterations. */
+/* Loads of a cascade that stay for all its iterations. */
 static bool emit_held(struct emit *e, uint32_t ix, const struct segment *g,
                       uint64_t n_body)
 {
@@ -195,6 +201,9 @@ static bool emit_held(struct emit *e, uint32_t ix, const struct segment *g,
             .first = e->n_box,
             .last = e->n_box + n_body * g->n_iter - 1,
         };
+        if (s->x[i].again) {
+            continue;
+        }
         if (!push_load(e, PLAN_LOAD, use)) {
             return false;
         }
@@ -218,51 +227,45 @@ static uint64_t body_place(const struct slices *s, const struct work *w,
 /* Loads of a cascade that come again for each stripe: in a loop, each into its
  * place of a region that is used round robin; a load waits for the last box
  * that uses what it overwrites, at the earliest for its iteration to begin. */
-static bool emit_restream(struct emit *e, uint32_t ix, const struct segment *g,
-                          uint64_t n_body)
+static bool emit_again(struct emit *e, uint32_t ix, const struct choice *x,
+                       uint64_t n_body)
 {
     const struct slices *const s = e->d->s;
-    const uint32_t first = s->at[g->lo];
-    const uint32_t end = s->at[g->hi];
-    uint64_t most = 0;
-    uint64_t sum = 0;
-    for (uint32_t i = first; i < end; i++) {
-        most = size_max(most, s->x[i].resident ? 0 : s->x[i].room);
-        sum += s->x[i].resident ? 0 : s->x[i].room;
-    }
-    const uint64_t region = size_max(most, size_min(sum, e->how->region));
+    const struct segment *const g = &x->seg;
     struct plan_load *const loop =
         push_load(e, PLAN_LOOP, (struct load_use){.seg = ix});
     if (!loop) {
         return false;
     }
     loop->n_iter = g->n_iter;
-    loop->body = end - first;
+    loop->body = n_again(s, g);
+    e->n_load += (uint64_t)loop->body * g->n_iter;
     const uint32_t load0 = e->d->p.n_load;
     uint64_t at = 0;
-    for (uint32_t i = first; i < end; i++) {
-        const struct slice *const x = &s->x[i];
-        const uint64_t room = x->resident ? 0 : x->room;
-        at = at + room > region ? 0 : at;
-        const struct load_use use = {.slice = x, .seg = ix, .off = at};
+    for (uint32_t i = s->at[g->lo]; i < s->at[g->hi]; i++) {
+        const uint64_t room = s->x[i].room;
+        if (!s->x[i].again) {
+            continue;
+        }
+        at = at + room > x->region ? 0 : at;
+        const struct load_use use = {.slice = &s->x[i], .seg = ix, .off = at};
         struct plan_load *const b = push_load(e, PLAN_LOAD, use);
         if (!b) {
             return false;
         }
         b->wait = (int64_t)e->n_box;
         b->wait_step = (int64_t)n_body;
-        for (uint32_t j = i; room > 0 && j-- > first;) {
-            const uint64_t off = e->d->use[load0 + j - first].off;
-            if (!s->x[j].resident && off < at + room &&
-                at < off + s->x[j].room) {
-                b->wait += (int64_t)body_place(s, e->w, g, j) + 1;
+        for (uint32_t j = e->d->p.n_load - 1; j-- > load0;) {
+            const struct load_use *const u = &e->d->use[j];
+            if (u->off < at + room && at < u->off + u->slice->room) {
+                const uint32_t of = (uint32_t)(u->slice - s->x);
+                b->wait += (int64_t)body_place(s, e->w, g, of) + 1;
                 break;
             }
         }
         at += room;
         e->d->seg[ix].region = size_max(e->d->seg[ix].region, at);
     }
-    e->n_load += (uint64_t)(end - first) * g->n_iter;
     return push_load(e, PLAN_END, (struct load_use){.seg = ix}) != NULL;
 }
 
@@ -300,25 +303,29 @@ static bool emit_cascade(struct emit *e, uint32_t ix, const struct choice *x)
         .load_count = e->n_load,
         .n_iter = g->n_iter,
     };
-    if (!x->restream && !emit_held(e, ix, g, n_body)) {
+    const bool again = n_again(s, g) > 0;
+    const uint64_t n_load = e->n_load;
+    if (!emit_held(e, ix, g, n_body)) {
         return false;
     }
+    const bool holds = e->n_load > n_load;
     struct plan_box *const loop = push_box(e, PLAN_LOOP);
     if (!loop) {
         return false;
     }
     loop->n_iter = g->n_iter;
     loop->body = (uint32_t)n_body;
-    if (!emit_body(e, x) || !push_box(e, PLAN_END) ||
-        (x->restream && !emit_restream(e, ix, g, n_body))) {
+    if (!emit_body(e, g) || !push_box(e, PLAN_END) ||
+        (again && !emit_again(e, ix, x, n_body))) {
         return false;
     }
     e->n_box += n_body * g->n_iter;
-    /* Entered inside, a cascade without loads of its own would name the next
-     * load, which must not be a loop with iterations of its own. */
-    const bool has_loads = s->at[g->lo] < s->at[g->hi];
-    const bool may_loop = !has_loads && s->n > s->at[g->hi];
-    return may_loop || push_boundary(e, edge);
+    /* Entered inside, a cascade needs what it holds before what comes again,
+     * but a boundary names one place among the loads. One without loads of its
+     * own would name the next load, which must not be a loop with iterations
+     * of its own. */
+    const bool may_loop = !holds && !again && s->n > s->at[g->hi];
+    return (holds && again) || may_loop || push_boundary(e, edge);
 }
 
 /* ---- all ---- */

@@ -253,9 +253,6 @@ static void finish(struct fill *f)
         const struct rect *const x = &f->r->x[i];
         p->peak = size_max(p->peak, x->addr + x->bytes);
     }
-    for (uint32_t i = 0; i < p->n_boundary; i++) {
-        p->boundary[i].id = plan_boundary_id(f->w->l, p, &p->boundary[i]);
-    }
 }
 
 static int by_first(const void *a, const void *b)

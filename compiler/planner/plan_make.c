@@ -17,20 +17,22 @@
 
 enum {
     MAX_EXECUTED = 1 << 21,
-    MAX_SLICE = 2 << 20, /* bytes: one load, about one piece to compute on */
-    SLICE_SIZES = 4,     /* tried per budget */
-    RESIDENT_STEPS = 16,
-    REFINEMENTS = 4,
+    MAX_SLICE = 8 << 20, /* bytes of one load, about one piece to compute on */
+    MAX_TRIALS = 96,     /* per budget */
+    ROUNDS = 6,          /* in which every knob is turned */
     IN_FLIGHT_LEAST = 2
 };
 
 /* What makes a plan, so that the best can be made again. */
 struct trial {
     uint64_t resident_bytes;
-    uint64_t slice_bytes;
     uint64_t cap; /* of a segment's need */
+    struct filling fill;
+    struct taste taste;
     struct recipe how;
 };
+
+static const struct taste tastes[] = {{8, 8}, {8, 1}, {1, 8}};
 
 struct search {
     struct work w;
@@ -67,13 +69,17 @@ static bool make_draft(const struct work *w, const struct trial *t,
     struct slices *const s = arena_new(w->cx->scratch, struct slices, 1);
     struct partition *const part =
         arena_new(w->cx->scratch, struct partition, 1);
+    struct slices chunks;
     *d = (struct draft){.s = s, .part = part};
-    if (!s || !part || !slices_make(w, t->resident_bytes, t->slice_bytes, s) ||
-        !partition_make(w, s, t->cap, part)) {
+    if (!s || !part || !slices_make(w, t->resident_bytes, NULL, &chunks) ||
+        !partition_make(w, &chunks, t->cap, &t->taste, part)) {
         return false;
     }
     if (part->n == 0) {
         return true; /* does not fit */
+    }
+    if (!partition_tune(w, &chunks, &t->fill, part, s)) {
+        return false;
     }
     struct rects r;
     if (!draft_emit(w, &t->how, d)) {
@@ -109,9 +115,14 @@ static bool copy(struct arena *a, void *dst_ptr, const void *src, uint64_t n,
     return true;
 }
 
-/* Copies a plan's arrays where the caller wants them. */
-static bool keep_plan(struct arena *a, const struct plan *p, struct plan *out)
+/* Names a plan's boundaries, and copies its arrays where the caller wants
+ * them. */
+static bool keep_plan(struct arena *a, const struct layers *l,
+                      const struct plan *p, struct plan *out)
 {
+    for (uint32_t i = 0; i < p->n_boundary; i++) {
+        p->boundary[i].id = plan_boundary_id(l, p, &p->boundary[i]);
+    }
     *out = *p;
     return copy(a, &out->buf, p->buf, p->n_buf, sizeof *p->buf) &&
            copy(a, &out->scratch, p->scratch, p->n_layer, sizeof *p->scratch) &&
@@ -148,7 +159,7 @@ static bool make_again(const struct work *w, const struct trial *t,
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct draft d;
     const bool ok = make_draft(w, t, &d) && set_in_flight(w, &d.p) &&
-                    keep_plan(w->cx->keep, &d.p, out);
+                    keep_plan(w->cx->keep, w->l, &d.p, out);
     arena_rewind(w->cx->scratch, mark);
     return ok;
 }
@@ -174,6 +185,34 @@ static bool try_least(const struct work *w, const struct trial *t,
     return ok;
 }
 
+/* In the same memory, loads may start earlier, slices be larger, and other
+ * partitions fit. */
+static bool fill_least(const struct work *w, uint64_t peak, struct trial *best)
+{
+    const struct trial least = *best;
+    uint64_t ns = UINT64_MAX;
+    for (uint32_t i = 0; i < ARRAY_LEN(tastes) * 3; i++) {
+        const struct arena_mark mark = arena_mark(w->cx->scratch);
+        struct trial t = least;
+        t.taste = tastes[i / 3];
+        t.fill.bytes = peak - reserved(w, 0);
+        t.fill.eighths = i % 3 * 4;
+        t.fill.slice_bytes = MAX_SLICE;
+        t.how.limit = peak;
+        t.how.late = false;
+        struct draft d;
+        if (!make_draft(w, &t, &d)) {
+            return false;
+        }
+        if (d.fits && d.p.latency_ns < ns) {
+            ns = d.p.latency_ns;
+            *best = t;
+        }
+        arena_rewind(w->cx->scratch, mark);
+    }
+    return true;
+}
+
 /* A little more need than the least often packs better. */
 static bool find_least(struct search *f, struct plan *out)
 {
@@ -181,7 +220,7 @@ static bool find_least(struct search *f, struct plan *out)
     const struct work *const w = &f->w;
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct slices s;
-    if (!slices_make(w, 0, 0, &s)) {
+    if (!slices_make(w, 0, NULL, &s)) {
         return false;
     }
     const uint64_t least = partition_least(w, &s);
@@ -192,6 +231,7 @@ static bool find_least(struct search *f, struct plan *out)
         for (uint32_t order = 0; order < PLACE_ORDERS; order++) {
             const struct trial t = {
                 .cap = least / 100 * percent[i] + least % 100,
+                .taste = tastes[0],
                 .how = {.limit = UINT64_MAX / 4,
                         .order = (enum place_order)order,
                         .late = true},
@@ -207,15 +247,7 @@ static bool find_least(struct search *f, struct plan *out)
                           "every plan has more than %d executed instructions",
                           MAX_EXECUTED);
     }
-    /* In the same memory, loads may start earlier. */
-    struct trial early = best;
-    uint64_t early_peak = peak + 1;
-    early.how.limit = peak;
-    early.how.late = false;
-    if (!try_least(w, &early, &early_peak, &best)) {
-        return false;
-    }
-    return make_again(w, &best, out);
+    return fill_least(w, peak, &best) && make_again(w, &best, out);
 }
 
 /* ---- 2. the largest ---- */
@@ -228,8 +260,9 @@ static bool find_largest(struct search *f, struct plan *out)
     for (uint32_t order = 0; order < PLACE_ORDERS; order++) {
         const struct trial t = {
             .resident_bytes = w->cut[w->n_cut - 1],
-            .slice_bytes = MAX_SLICE,
             .cap = UINT64_MAX,
+            .fill = {.slice_bytes = MAX_SLICE},
+            .taste = tastes[0],
             .how = {.limit = UINT64_MAX / 4,
                     .order = (enum place_order)order,
                     .late = true},
@@ -243,64 +276,37 @@ static bool find_largest(struct search *f, struct plan *out)
 
 /* ---- 3. a budget ---- */
 
-/* The least arena with these residents and slices. */
-static bool least_arena(const struct work *w, uint64_t resident_bytes,
-                        uint64_t slice_bytes, uint64_t *bytes)
-{
-    const struct arena_mark mark = arena_mark(w->cx->scratch);
-    struct slices s;
-    if (!slices_make(w, resident_bytes, slice_bytes, &s)) {
-        return false;
-    }
-    *bytes = reserved(w, resident_bytes) + partition_least(w, &s);
-    arena_rewind(w->cx->scratch, mark);
-    return true;
-}
-
-/* The largest resident prefix that leaves room for the rest, an index into
- * w->cut; *fits: there is one. */
-static bool most_residents(const struct work *w, uint64_t slice_bytes,
-                           uint64_t budget, uint32_t *cut, bool *fits)
-{
-    uint32_t lo = 0;
-    uint32_t hi = w->n_cut;
-    uint64_t least = 0;
-    if (!least_arena(w, 0, slice_bytes, &least)) {
-        return false;
-    }
-    *fits = least <= budget;
-    while (*fits && hi - lo > 1) {
-        const uint32_t mid = lo + (hi - lo) / 2;
-        if (!least_arena(w, w->cut[mid], slice_bytes, &least)) {
-            return false;
-        }
-        if (least <= budget) {
-            lo = mid;
-        } else {
-            hi = mid;
-        }
-    }
-    *cut = lo;
-    return true;
-}
+/* What the search turns, one knob at a time. */
+struct knobs {
+    uint32_t cut;   /* residents: index into w->cut */
+    uint32_t cap;   /* eighths of the room between the least need and all there
+                       is: for buffers, so that cascades are cut less */
+    uint32_t fill;  /* see struct filling; the rest is for loads ahead */
+    uint32_t slice; /* MAX_SLICE >> 2 * slice, bytes */
+    uint32_t taste;
+};
+enum { SLICE_SIZES = 5, EIGHTHS = 8 };
 
 /* The best so far. */
 struct found {
+    struct knobs at;
     struct trial t;
     uint64_t ns;
     uint64_t enough_ns; /* no plan is faster */
+    struct knobs tried[MAX_TRIALS];
+    uint32_t n_tried;
+    uint32_t n_cut; /* cuts that leave room for the rest: [0, n_cut) */
 };
 
-/* No plan with these slices can be faster. */
-static uint64_t slices_bound(const struct work *w, const struct slices *s)
+/* Loads of everything that is not resident, in the fewest reads. */
+static uint64_t stored_ns(const struct work *w, const struct slices *s)
 {
-    const uint64_t loads = s->held_ns[w->l->n_layer];
-    return w->d->loader_shares_core ? w->all_ns + loads
-                                    : size_max(w->all_ns, loads);
+    return device_load_ns(w->d, s->stored, 0);
 }
 
 /* Tries a trial under all placement orders until one fits. */
-static bool try_trial(const struct work *w, struct trial t, struct found *best)
+static bool try_trial(const struct work *w, struct trial t,
+                      const struct knobs *at, struct found *best)
 {
     bool fits = false;
     for (uint32_t order = 0; order < PLACE_ORDERS && !fits; order++) {
@@ -314,45 +320,72 @@ static bool try_trial(const struct work *w, struct trial t, struct found *best)
         if (fits && d.p.latency_ns < best->ns) {
             best->ns = d.p.latency_ns;
             best->t = t;
+            best->at = *at;
         }
         arena_rewind(w->cx->scratch, mark);
     }
     return true;
 }
 
-/* What lies between the least need and all there is goes to buffers, which
- * saves cascades their cuts, or to streams. */
-static bool try_residents(const struct work *w, uint64_t budget,
-                          uint64_t resident_bytes, uint64_t slice_bytes,
-                          struct found *best)
+/* Tries these knobs unless they have been, or cannot be better. */
+static bool try_knobs(const struct work *w, uint64_t budget,
+                      const struct knobs *at, struct found *best)
 {
-    static const uint32_t quarter[] = {0, 1, 2, 4};
+    for (uint32_t i = 0; i < best->n_tried; i++) {
+        if (memcmp(&best->tried[i], at, sizeof *at) == 0) {
+            return true;
+        }
+    }
+    if (best->n_tried == MAX_TRIALS || at->cut >= best->n_cut) {
+        return true;
+    }
+    best->tried[best->n_tried++] = *at;
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct slices s;
-    if (!slices_make(w, resident_bytes, slice_bytes, &s)) {
+    const uint64_t resident_bytes = w->cut[at->cut];
+    if (!slices_make(w, resident_bytes, NULL, &s)) {
         return false;
     }
-    const uint64_t bound = slices_bound(w, &s);
+    const uint64_t bound = stored_ns(w, &s);
     const uint64_t least = partition_least(w, &s);
-    const uint64_t room = budget - reserved(w, resident_bytes);
-    uint64_t before = 0; /* need of the last partition */
-    for (uint32_t i = 0; i < ARRAY_LEN(quarter) && least <= room; i++) {
-        struct trial t = {
-            .resident_bytes = resident_bytes,
-            .slice_bytes = slice_bytes,
-            .cap = least + (room - least) / 4 * quarter[i],
-            .how = {.limit = budget, .region = (room - least) / 2},
-        };
-        struct partition p;
-        if (!partition_make(w, &s, t.cap, &p)) {
-            return false;
-        }
-        if (bound < best->ns && p.need != before && !try_trial(w, t, best)) {
-            return false;
-        }
-        before = p.need;
-    }
+    const uint64_t taken = reserved(w, resident_bytes);
     arena_rewind(w->cx->scratch, mark);
+    if (budget < taken || budget - taken < least || bound >= best->ns) {
+        return true;
+    }
+    const uint64_t room = budget - taken - least;
+    const struct trial t = {
+        .resident_bytes = resident_bytes,
+        .cap = least + room / EIGHTHS * at->cap,
+        .fill = {.bytes = least + room,
+                 .eighths = at->fill,
+                 .slice_bytes = MAX_SLICE >> 2 * at->slice},
+        .taste = tastes[at->taste],
+        .how = {.limit = budget},
+    };
+    return try_trial(w, t, at, best);
+}
+
+static bool count_cuts(const struct work *w, uint64_t budget, uint32_t *n)
+{
+    uint32_t lo = 0; /* cuts below lo leave room */
+    uint32_t hi = w->n_cut;
+    while (lo < hi) {
+        const uint32_t mid = lo + (hi - lo) / 2;
+        const struct arena_mark mark = arena_mark(w->cx->scratch);
+        struct slices s;
+        if (!slices_make(w, w->cut[mid], NULL, &s)) {
+            return false;
+        }
+        if (reserved(w, w->cut[mid]) <= budget &&
+            partition_least(w, &s) <= budget - reserved(w, w->cut[mid])) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+        arena_rewind(w->cx->scratch, mark);
+    }
+    *n = lo;
     return true;
 }
 
@@ -366,47 +399,50 @@ static uint32_t cut_below(const struct work *w, uint32_t most, uint64_t bytes)
     return most;
 }
 
-static bool try_slices(const struct work *w, uint64_t budget,
-                       uint64_t slice_bytes, struct found *best)
+static bool is_enough(const struct found *best)
 {
-    static const uint32_t part[] = {16, 15, 14, 12, 8, 4, 0}; /* sixteenths */
-    uint32_t most = 0;
-    bool fits = false;
-    if (!most_residents(w, slice_bytes, budget, &most, &fits)) {
-        return false;
-    }
-    uint32_t before = UINT32_MAX;
-    for (uint32_t i = 0; fits && i < ARRAY_LEN(part); i++) {
-        const uint64_t want = w->cut[most] / RESIDENT_STEPS * part[i];
-        const uint32_t cut = i == 0 ? most : cut_below(w, most, want);
-        if (cut != before && best->ns > best->enough_ns &&
-            !try_residents(w, budget, w->cut[cut], slice_bytes, best)) {
-            return false;
-        }
-        before = cut;
-    }
-    return true;
+    return best->ns <= best->enough_ns + best->enough_ns / 1024;
 }
 
-/* Moves the best's residents by ever smaller steps, as long as it pays. */
-static bool refine(const struct work *w, uint64_t budget, struct found *best)
+/* Turns each knob of the best up and down once. */
+static bool turn(const struct work *w, uint64_t budget, uint64_t step,
+                 struct found *best)
 {
-    uint32_t most = 0;
-    bool fits = false;
-    if (!most_residents(w, best->t.slice_bytes, budget, &most, &fits)) {
-        return false;
-    }
-    uint64_t step = w->cut[most] / 8;
-    for (uint32_t i = 0; fits && i < REFINEMENTS; i++, step /= 2) {
-        const uint64_t here = best->t.resident_bytes;
-        const uint64_t around[] = {here + step, here - size_min(here, step)};
-        for (uint32_t k = 0; k < ARRAY_LEN(around); k++) {
-            const uint32_t cut = cut_below(w, most, around[k]);
-            if (w->cut[cut] != here && best->ns > best->enough_ns &&
-                !try_residents(w, budget, w->cut[cut], best->t.slice_bytes,
-                               best)) {
-                return false;
-            }
+    const uint32_t most = best->n_cut - 1;
+    for (uint32_t i = 0; i < 10 && !is_enough(best); i++) {
+        struct knobs k = best->at;
+        const uint64_t here = w->cut[k.cut];
+        switch (i) {
+        case 0:
+            k.cut = cut_below(w, most, here + step);
+            break;
+        case 1:
+            k.cut = cut_below(w, most, here - size_min(here, step));
+            break;
+        case 2:
+            k.fill += k.fill < EIGHTHS ? 2 : 0;
+            break;
+        case 3:
+            k.fill -= k.fill > 0 ? 2 : 0;
+            break;
+        case 4:
+            k.cap += k.cap < EIGHTHS ? 2 : 0;
+            break;
+        case 5:
+            k.cap -= k.cap > 0 ? 2 : 0;
+            break;
+        case 6:
+            k.slice += k.slice + 1 < SLICE_SIZES ? 1 : 0;
+            break;
+        case 7:
+            k.slice -= k.slice > 0 ? 1 : 0;
+            break;
+        default:
+            k.taste = (k.taste + 1 + (i & 1u)) % ARRAY_LEN(tastes);
+            break;
+        }
+        if (!try_knobs(w, budget, &k, best)) {
+            return false;
         }
     }
     return true;
@@ -415,34 +451,48 @@ static bool refine(const struct work *w, uint64_t budget, struct found *best)
 /* Improves f->best, a plan that fits the budget, if the search can. */
 static bool find_plan(struct search *f, uint64_t budget)
 {
+    static const uint32_t part[] = {16, 14, 12, 8, 4, 0}; /* sixteenths */
     const struct work *const w = &f->w;
     const uint64_t before_ns = f->best.latency_ns;
-    struct found best = {.ns = before_ns};
-    if (!plan_bound(w, budget, &best.enough_ns)) {
+    struct found *const best = arena_new(w->cx->scratch, struct found, 1);
+    if (!best || !plan_bound(w, budget, &best->enough_ns) ||
+        !count_cuts(w, budget, &best->n_cut)) {
         return false;
     }
-    f->bound_ns = best.enough_ns;
-    uint64_t bytes = MAX_SLICE;
-    while (bytes > budget / 8) {
-        bytes /= 2;
+    f->bound_ns = best->enough_ns;
+    best->ns = before_ns;
+    if (best->n_cut == 0 || is_enough(best)) {
+        return true;
     }
-    /* Slices of one chunk at last. */
-    for (uint32_t i = 0; i < SLICE_SIZES; i++) {
-        const uint64_t size = i + 1 < SLICE_SIZES ? bytes >> 2 * i : 0;
-        const uint64_t so_far = best.ns;
-        if (!try_slices(w, budget, size, &best)) {
+    best->ns = UINT64_MAX; /* the way to a better plan may lead over worse */
+    const uint32_t most = best->n_cut - 1;
+    for (uint32_t i = 0; i < ARRAY_LEN(part) && !is_enough(best); i++) {
+        for (uint32_t full = 0; full < 2; full++) {
+            const struct knobs k = {
+                .cut = cut_below(w, most, w->cut[most] / 16 * part[i]),
+                .cap = full * EIGHTHS / 2,
+                .fill = full * EIGHTHS / 2,
+                .slice = 1,
+            };
+            if (!try_knobs(w, budget, &k, best)) {
+                return false;
+            }
+        }
+    }
+    uint64_t step = w->cut[most] / 8;
+    for (uint32_t i = 0; i < ROUNDS && !is_enough(best); i++) {
+        const uint64_t so_far = best->ns;
+        if (best->ns == UINT64_MAX) {
+            break;
+        }
+        if (!turn(w, budget, step, best)) {
             return false;
         }
-        if (best.ns == so_far && best.ns < before_ns) {
-            break; /* smaller ones only get worse */
-        }
+        step /= best->ns == so_far ? 4 : 2;
     }
-    if (best.ns < before_ns) {
-        if (!refine(w, budget, &best)) {
-            return false;
-        }
+    if (best->ns < before_ns) {
         struct plan p;
-        if (!make_again(w, &best.t, &p)) {
+        if (!make_again(w, &best->t, &p)) {
             return false;
         }
         /* A shorter queue may cost what the search had gained. */

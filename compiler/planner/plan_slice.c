@@ -63,7 +63,7 @@ uint64_t slices_slot(const struct slices *s, uint32_t lo, uint32_t hi)
 }
 
 bool slices_make(const struct work *w, uint64_t resident_bytes,
-                 uint64_t slice_bytes, struct slices *s)
+                 const uint64_t *most, struct slices *s)
 {
     const uint32_t n_layer = w->l->n_layer;
     struct arena *const a = w->cx->scratch;
@@ -90,7 +90,7 @@ bool slices_make(const struct work *w, uint64_t resident_bytes,
         for (uint32_t i = t->chunk0; i < end && !w->is_mapped;) {
             uint64_t bytes = w->c->chunk[i].raw_bytes;
             uint32_t j = i + 1;
-            while (j < end && joins(w, s, j, slice_bytes, bytes)) {
+            while (j < end && joins(w, s, j, most ? most[y] : 0, bytes)) {
                 bytes += w->c->chunk[j++].raw_bytes;
             }
             const struct slice x = make_slice(w, s, i, j);

@@ -296,11 +296,6 @@ static bool list_cuts(struct work *w)
     return true;
 }
 
-uint64_t work_layer_ns(const struct work *w, uint32_t y)
-{
-    return w->c->lattice[y].n_kblock * box_ns(w, y, w->l->layer[y].rows);
-}
-
 bool work_make(struct work *w)
 {
     w->align = 64;
@@ -312,8 +307,24 @@ bool work_make(struct work *w)
         w->align = w->c->align;
     }
     w->is_mapped = w->d->storage == STORAGE_MAPPED && all_raw;
-    for (uint32_t y = 0; y < w->l->n_layer; y++) {
-        w->all_ns += work_layer_ns(w, y);
+    w->before_ns =
+        arena_new(w->cx->scratch, uint64_t, (uint64_t)w->l->n_layer + 1);
+    w->first_chunk = arena_new(w->cx->scratch, uint32_t, w->l->n_layer);
+    if (!w->before_ns || !w->first_chunk) {
+        return false;
     }
+    uint32_t chunk = w->c->n_chunk;
+    for (uint32_t y = w->l->n_layer; y-- > 0;) {
+        while (chunk > 0 && w->c->chunk[chunk - 1].layer >= y) {
+            chunk--;
+        }
+        w->first_chunk[y] = chunk;
+    }
+    for (uint32_t y = 0; y < w->l->n_layer; y++) {
+        const uint64_t ns =
+            w->c->lattice[y].n_kblock * box_ns(w, y, w->l->layer[y].rows);
+        w->before_ns[y + 1] = w->before_ns[y] + ns;
+    }
+    w->all_ns = w->before_ns[w->l->n_layer];
     return index_buffers(w) && list_cuts(w) && list_segments(w);
 }

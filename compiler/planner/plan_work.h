@@ -38,6 +38,7 @@ struct slice {
     uint32_t p0;
     uint32_t p1;
     bool resident;
+    bool again;     /* for each stripe of its cascade, not once */
     uint64_t bytes; /* decoded */
     uint64_t room;  /* with padded ends, a multiple of the alignment */
     uint64_t shift; /* of its address from such a multiple */
@@ -67,12 +68,13 @@ struct work {
     uint32_t *seg_at; /* per hi, and the end */
     uint64_t *cut;    /* resident prefixes that plans may use, ascending */
     uint32_t n_cut;
-    uint64_t all_ns; /* compute of all layers, uncut */
-    uint64_t stored; /* bytes of all chunks */
+    uint32_t
+        *first_chunk; /* per layer: of the first one with chunks from it on */
+    uint64_t *before_ns; /* per layer, and the end: compute of those before */
+    uint64_t all_ns;     /* compute of all layers, uncut */
+    uint64_t stored;     /* bytes of all chunks */
 };
 NODISCARD bool work_make(struct work *w);
-/* Compute of a layer, uncut, nanoseconds. */
-uint64_t work_layer_ns(const struct work *w, uint32_t y);
 
 /* ---- rows of a cascade (plan_rows.c) ---- */
 
@@ -122,16 +124,17 @@ struct slices {
 };
 /* The largest streamed slice of layers [lo, hi), room. */
 uint64_t slices_slot(const struct slices *s, uint32_t lo, uint32_t hi);
-/* Slices of up to slice_bytes (at least one chunk); what must be in one piece
- * is. */
+/* Slices of up to most[y] bytes for layer y (at least one chunk; NULL: of one);
+ * what must be in one piece is. */
 NODISCARD bool slices_make(const struct work *w, uint64_t resident_bytes,
-                           uint64_t slice_bytes, struct slices *s);
+                           const uint64_t *most, struct slices *s);
 
 /* ---- partitions (plan_choose.c) ---- */
 
 struct choice {
     struct segment seg;
-    bool restream; /* its weights are loaded again for each stripe */
+    bool restream;   /* not all its weights stay for all stripes */
+    uint64_t region; /* room for those that do not; from partition_tune */
 };
 struct partition {
     struct choice *x;
@@ -139,11 +142,32 @@ struct partition {
     uint64_t need;    /* bytes of its neediest segment, with weights */
     uint32_t need_ix; /* that segment */
 };
+/* What a partition should save, in eighths of its worth. */
+struct taste {
+    uint32_t compute; /* calls and rereads that cuts cost */
+    uint32_t loads;   /* loads that come again */
+};
 /* The least `need` that a partition can have. */
 uint64_t partition_least(const struct work *w, const struct slices *s);
-/* The cheapest partition with need <= cap; n = 0 when there is none. */
+/* The cheapest partition with need <= cap; n = 0 when there is none. Slices of
+ * one chunk. */
 NODISCARD bool partition_make(const struct work *w, const struct slices *s,
-                              uint64_t cap, struct partition *p);
+                              uint64_t cap, const struct taste *taste,
+                              struct partition *p);
+/* What a segment needs with slices of one chunk. */
+uint64_t choice_need(const struct slices *s, const struct choice *x);
+
+/* How memory beyond a segment's need is used. */
+struct filling {
+    uint64_t bytes;       /* all there is for a segment */
+    uint32_t eighths;     /* of that beyond its need, for slices */
+    uint64_t slice_bytes; /* at most */
+};
+/* Slices and regions that fill each segment so: large ones, as many as can be
+ * held. (plan_tune.c) */
+NODISCARD bool partition_tune(const struct work *w, const struct slices *chunks,
+                              const struct filling *fill, struct partition *p,
+                              struct slices *out);
 
 /* ---- drafts (plan_draft.c) ---- */
 
@@ -185,8 +209,7 @@ enum place_order { PLACE_LONG_FIRST, PLACE_BIG_FIRST, PLACE_EARLY_FIRST };
 enum { PLACE_ORDERS = 3 };
 
 struct recipe {
-    uint64_t limit;  /* bytes of arena */
-    uint64_t region; /* room for restreamed slices that a loop may take */
+    uint64_t limit; /* bytes of arena */
     enum place_order order;
     bool late; /* loads start as late as can be, for the least peak */
 };
@@ -229,7 +252,7 @@ uint64_t rects_hole(const struct rects *r, const struct rect *const *list,
  * too). */
 NODISCARD bool draft_place(const struct work *w, const struct recipe *how,
                            struct draft *d, struct rects *r);
-/* Then addresses and waits of loads, ids and peak; d->fits tells whether all
+/* Then addresses and waits of loads, and the peak; d->fits tells whether all
  * of it lies below the limit. (plan_load.c) */
 NODISCARD bool draft_load(const struct work *w, const struct recipe *how,
                           struct draft *d, struct rects *r);
