@@ -11,8 +11,9 @@
 #include "planner/planner.h"
 
 enum {
-    MOST_RECTS = 3000, /* a plan */
-    MOST_EVENTS = 1200 /* a lane of a plan's timeline */
+    MOST_RECTS = 3000,      /* a plan */
+    MOST_RECTS_ALL = 24000, /* the page: about 2 MB */
+    MOST_EVENTS = 1200      /* a lane of a plan's timeline */
 };
 
 /* ---- JSON ---- */
@@ -242,10 +243,12 @@ static bool add_plan(const struct cli_result *r, uint32_t ix, struct cx *cx,
     const struct arena_mark mark = arena_mark(cx->scratch);
     struct view v = {.r = r, .p = &r->plans->plan[ix]};
     const struct plan *const p = v.p;
+    const uint32_t most =
+        (uint32_t)size_min(MOST_RECTS, MOST_RECTS_ALL / r->n_plan);
     if (!plan_unroll(r->layers, r->chunks, p, cx->scratch, &v.run) ||
         !plan_trace(r->layers, r->chunks, r->cands, r->args->opt.device, p, cx,
                     &v.run) ||
-        !plan_rects(r->layers, r->chunks, r->cands, p, &v.run, MOST_RECTS, cx,
+        !plan_rects(r->layers, r->chunks, r->cands, p, &v.run, most, cx,
                     &v.rects)) {
         return false;
     }
