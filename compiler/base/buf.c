@@ -164,6 +164,19 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     va_end(args);
 }
 
+void buf_visible(struct buf *b, const char *text)
+{
+    for (; *text; text++) {
+        const unsigned char c = (unsigned char)*text;
+        if (c < 0x20 || c == 0x7f) {
+            buf_str(b, "\\x");
+            buf_hex(b, &c, 1);
+        } else {
+            buf_char(b, *text);
+        }
+    }
+}
+
 void buf_hex(struct buf *b, const void *src, uint64_t len)
 {
     static const char k_hex[] = "0123456789abcdef";

@@ -52,6 +52,8 @@ void buf_le64(struct buf *b, uint64_t value);
 
 void buf_char(struct buf *b, char c);
 void buf_str(struct buf *b, const char *text);
+/* Text for a terminal: control characters as \xNN. Bytes above 127 stay. */
+void buf_visible(struct buf *b, const char *text);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 void buf_vprintf(struct buf *b, const char *fmt, va_list args) PRINTF(2, 0);
 /* Two lower-case hex digits a byte. */

@@ -63,11 +63,13 @@ void cli_table(const struct cli_result *r, struct buf *out)
                "peak set by");
     for (uint32_t i = 0; i < r->n_plan; i++) {
         const struct plan *p = &r->plans->plan[i];
-        buf_printf(out, "%-10s %8s %8.2f ms %8.2f ms %5.1f%% %9s %9s  %s\n",
+        buf_printf(out, "%-10s %8s %8.2f ms %8.2f ms %5.1f%% %9s %9s  ",
                    p->budget_text, human(a, p->peak),
                    (double)p->latency_ns / 1e6, (double)p->bound_ns / 1e6,
                    100 * gap_of(p), human(b, p->resident_bytes),
-                   human(c, p->streamed_bytes), peak_node(r, p));
+                   human(c, p->streamed_bytes));
+        buf_visible(out, peak_node(r, p));
+        buf_char(out, '\n');
     }
 }
 

@@ -173,7 +173,9 @@ void run_text_print(const struct run_report *report, struct buf *out)
                    r->n_refused);
     }
     for (uint32_t i = 0; i < r->n_output; i++) {
-        buf_printf(out, "  output %s ", r->output[i].name);
+        buf_str(out, "  output ");
+        buf_visible(out, r->output[i].name);
+        buf_char(out, ' ');
         run_tensor_print(out, &r->output[i]);
         buf_printf(out, " sha256 %s\n", r->sha256[i]);
     }

@@ -68,6 +68,16 @@ static void fill(struct buf *b)
     buf_put(b, "tail", 4);
 }
 
+static void buf__makes_control_characters_visible(void **state)
+{
+    struct fixture *f = *state;
+    struct buf b;
+    buf_init(&b, &f->keep);
+    buf_visible(&b, "a\n\x1b[2J\x7f \xc3\xa9~");
+    assert_string_equal(buf_text(&b), "a\\x0a\\x1b[2J\\x7f \xc3\xa9~");
+    buf_free(&b);
+}
+
 static void buf__is_broken_for_good_after_lack_of_memory(void **state)
 {
     struct fixture *f = *state;
@@ -103,6 +113,7 @@ int main(void)
         FIXTURE_TEST(buf__collects_text_and_numbers),
         FIXTURE_TEST(buf__writes_integers_little_endian_and_pads),
         FIXTURE_TEST(buf__grows_without_losing_bytes),
+        FIXTURE_TEST(buf__makes_control_characters_visible),
         FIXTURE_TEST(buf__is_broken_for_good_after_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
