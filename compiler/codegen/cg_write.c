@@ -16,9 +16,16 @@ static bool is_alpha(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+static bool is_runtimes(const char *name)
+{
+    return (name[0] | 32) == 'f' && (name[1] | 32) == 'l' &&
+           (name[2] | 32) == 'x';
+}
+
 const char *cg_ident(struct arena *a, const char *name)
 {
-    const bool prefix = name[0] == '\0' || is_digit(name[0]);
+    const bool prefix =
+        name[0] == '\0' || is_digit(name[0]) || is_runtimes(name);
     char *out = arena_printf(a, "%s%s", prefix ? "m_" : "", name);
     for (char *p = out; p && *p; p++) {
         if (!is_alpha(*p) && !is_digit(*p)) {

@@ -8,8 +8,9 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-/* The name mapped to [A-Za-z0-9_], with "m_" before a leading digit or in
- * place of an empty name; NULL (E_MEMORY reported). */
+/* The name mapped to [A-Za-z0-9_], with "m_" before a leading digit, before
+ * what begins like the runtime's own names (flx, in any case), and in place of
+ * an empty name; NULL (E_MEMORY reported). */
 NODISCARD const char *cg_ident(struct arena *a, const char *name);
 
 /* As cg_ident, with a-z mapped to upper case: for macros and constants. */
