@@ -1,5 +1,6 @@
 #include "passes/lower.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -162,6 +163,12 @@ static bool set_inputs(struct lower *lw)
         if (!shape_count(&v->shape, &n) || n == 0) {
             return diag_error(lw->cx->diag, E_SHAPE, at_tensor(v->name),
                               "an input must have elements");
+        }
+        if (n > UINT32_MAX / dtype_bytes(v->dtype)) {
+            return diag_error(lw->cx->diag, E_TOO_BIG, at_tensor(v->name),
+                              "an input of %" PRIu64 " elements does not fit "
+                              "into the 4 GiB of an arena",
+                              n);
         }
         const uint32_t buf = lower_new_buf(lw, v->name, v->dtype, n, 0);
         if (buf == UINT32_MAX) {

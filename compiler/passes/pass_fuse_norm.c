@@ -98,7 +98,8 @@ static bool is_channels(const struct pattern *p, uint32_t value, uint32_t like)
     const struct shape *const s = &p->g->value[like].shape;
     uint64_t n;
     int64_t step;
-    return const_is_channelwise(&p->g->value[value], s->rank, s->rank - 1,
+    return s->rank > 0 &&
+           const_is_channelwise(&p->g->value[value], s->rank, s->rank - 1,
                                 s->dim[s->rank - 1], &step) &&
            shape_count(&p->g->value[value].shape, &n) &&
            n == (uint64_t)s->dim[s->rank - 1];
