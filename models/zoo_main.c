@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/numtext.h"
+#include "base/undo.h"
 #include "models/zoo.h"
 
 static const char k_usage[] =
@@ -244,10 +245,14 @@ int main(int argc, char **argv)
 {
     struct diag d;
     struct arena arena;
+    struct undo undo;
+    undo_start(&undo);
     diag_init(&d);
+    d.undo = &undo;
     arena_init(&arena, UINT64_C(256) << 20, &d);
     const bool ok = run(argc, argv, &d, &arena);
     arena_free(&arena);
+    undo_stop(&undo);
     if (!ok) {
         char line[DIAG_LINE_CAP];
         diag_format(&d, line, sizeof line);

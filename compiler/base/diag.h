@@ -12,6 +12,7 @@
 #include "base/attr.h"
 
 struct buf;
+struct undo;
 
 enum diag_id {
     E_NONE = 0,
@@ -61,6 +62,9 @@ struct diag {
     uint64_t least_bytes; /* E_BUDGET: the least budget that does; else 0 */
 
     const char *input; /* current input, see diag_set_input */
+    /* Not of the error: where those who report here list what a signal has to
+     * take back. Not owned; NULL for nowhere. */
+    struct undo *undo;
     uint32_t n_warnings;
     char warnings[DIAG_WARNINGS_CAP]; /* lines; the first that fit */
 };

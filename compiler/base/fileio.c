@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/size.h"
+#include "base/undo.h"
 
 static bool report(struct diag *diag, const char *path, const char *what,
                    int error)
@@ -79,8 +80,13 @@ bool file_out_open(struct file_out *out, const char *path, struct arena *arena,
         if (!out->temp_path) {
             return false;
         }
+        undo_hold(diag->undo);
         out->fd =
             open(out->temp_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (out->fd >= 0) {
+            undo_add(diag->undo, UNDO_FILE, out->temp_path);
+        }
+        undo_release(diag->undo);
         if (out->fd < 0 && (errno != EEXIST || try_ix >= 1000)) {
             /* A missing folder for an output is the system's trouble, not a
              * missing input. */
@@ -136,6 +142,7 @@ bool file_out_commit(struct file_out *out)
     assert(out->fd >= 0);
     const int fd = out->fd;
     out->fd = -1;
+    undo_hold(out->diag->undo);
     /* Some file systems tell of a full disk only here. */
     const char *const what = close(fd) != 0 ? "cannot close"
                              : rename(out->temp_path, out->path) != 0
@@ -145,9 +152,10 @@ bool file_out_commit(struct file_out *out)
         diag_error(out->diag, E_IO, at_file(out->path), "%s: %s", what,
                    strerror(errno));
         unlink(out->temp_path);
-        return false;
     }
-    return true;
+    undo_drop(out->diag->undo, out->temp_path);
+    undo_release(out->diag->undo);
+    return !what;
 }
 
 void file_out_abort(struct file_out *out)
@@ -155,6 +163,7 @@ void file_out_abort(struct file_out *out)
     if (out->fd >= 0) {
         close(out->fd);
         unlink(out->temp_path);
+        undo_drop(out->diag->undo, out->temp_path);
         out->fd = -1;
     }
 }
@@ -181,8 +190,9 @@ bool dir_make(const char *path, struct diag *diag, bool *is_new)
         const int error = errno;
         struct stat st;
         if (error != EEXIST || stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
-            return diag_error(diag, E_IO, at_file(path),
-                              "cannot make the folder: %s", strerror(error));
+            return diag_error(
+                diag, E_IO, at_file(path), "cannot make the folder: %s",
+                error == EEXIST ? "a file has this name" : strerror(error));
         }
     }
     if (is_new) {

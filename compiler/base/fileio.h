@@ -1,5 +1,6 @@
 /* fileio.h - whole files in and out. Every failure is reported with the path
- * and the system's reason: E_NO_FILE when it is not there, E_IO otherwise. */
+ * and the system's reason: E_NO_FILE when it is not there, E_IO otherwise.
+ * Temporary files are listed in diag->undo while they exist. */
 #ifndef FLEXC_BASE_FILEIO_H
 #define FLEXC_BASE_FILEIO_H
 

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/fileio.h"
+#include "base/undo.h"
 #include "cli/cli_parse.h"
 #include "cli/cli_report.h"
 #include "cli/cmd_check.h"
@@ -91,6 +92,7 @@ static void write_error_json(const struct cli_args *a, struct cx *cx,
     buf_init(&b, cx->keep);
     struct diag side;
     diag_init(&side);
+    side.undo = cx->diag->undo;
     if (!cli_json_error(cx, &b)) {
         return;
     }
@@ -108,7 +110,10 @@ int cli_main(int argc, char **argv)
     struct diag diag;
     struct arena keep;
     struct arena scratch;
+    struct undo undo;
+    undo_start(&undo);
     diag_init(&diag);
+    diag.undo = &undo;
     arena_init(&keep, ARENA_NO_CAP, &diag);
     arena_init(&scratch, ARENA_NO_CAP, &diag);
     struct cx cx = {.keep = &keep, .scratch = &scratch, .diag = &diag};
@@ -137,5 +142,6 @@ int cli_main(int argc, char **argv)
     buf_free(&text);
     arena_free(&scratch);
     arena_free(&keep);
+    undo_stop(&undo);
     return code;
 }

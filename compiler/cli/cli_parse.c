@@ -306,10 +306,20 @@ static bool finish(struct parse *p)
                           "no model given: flexc MODEL.onnx --budgets "
                           "50M,100M (flexc --help)");
     }
-    if (a->opt.n_budget == 0 && a->dump == DUMP_NONE && !a->dump_after) {
+    if (a->plan_file && a->opt.n_budget > 1) {
+        return diag_error(p->cx->diag, E_USAGE, at_option("--budgets"),
+                          "%u budgets for the one plan of --plan-file; give "
+                          "one or none",
+                          (unsigned)a->opt.n_budget);
+    }
+    if (a->opt.n_budget == 0 && a->dump == DUMP_NONE && !a->dump_after &&
+        !a->plan_file) {
         return diag_error(p->cx->diag, E_USAGE, at_option("--budgets"),
                           "is needed, for example --budgets 50M,100M or "
                           "--budgets min,max");
+    }
+    if (a->out_dir && !*a->out_dir) {
+        return usage(p->cx, O_OUT, a->out_dir, "a folder");
     }
     if (p->name && !*p->name) {
         return usage(p->cx, O_NAME, p->name, "a name");

@@ -1,5 +1,6 @@
 #include "cli/cmd_compile.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/diag.h"
 #include "base/fileio.h"
 #include "base/size.h"
+#include "base/undo.h"
 #include "cli/cli_device.h"
 #include "cli/cli_html.h"
 #include "cli/cli_report.h"
@@ -34,6 +36,21 @@ struct outputs {
     uint32_t n;
 };
 
+/* Makes the folder unless it is there; a signal takes a new one back. */
+static bool outputs_dir(struct outputs *o)
+{
+    struct undo *const undo = o->cx->diag->undo;
+    bool is_new = false;
+    undo_hold(undo);
+    const bool ok = dir_make(o->dir, o->cx->diag, &is_new);
+    if (is_new) {
+        o->dir_is_new = true;
+        undo_add(undo, UNDO_DIR, o->dir);
+    }
+    undo_release(undo);
+    return ok;
+}
+
 static struct file_out *outputs_add(struct outputs *o, const char *name)
 {
     const char *path = path_join(o->cx->keep, o->dir, name);
@@ -52,14 +69,19 @@ static bool outputs_write(struct outputs *o, const char *name,
     return f && file_out_write(f, buf_bytes(b).data, buf_bytes(b).len);
 }
 
+/* All or, by a signal, none. */
 static bool outputs_commit(struct outputs *o)
 {
-    for (uint32_t i = 0; i < o->n; i++) {
-        if (!file_out_commit(&o->file[i])) {
-            return false;
-        }
+    bool ok = true;
+    undo_hold(o->cx->diag->undo);
+    for (uint32_t i = 0; ok && i < o->n; i++) {
+        ok = file_out_commit(&o->file[i]);
     }
-    return true;
+    if (ok) {
+        undo_drop(o->cx->diag->undo, o->dir);
+    }
+    undo_release(o->cx->diag->undo);
+    return ok;
 }
 
 static void outputs_abort(struct outputs *o)
@@ -69,6 +91,7 @@ static void outputs_abort(struct outputs *o)
     }
     if (o->dir_is_new) {
         dir_remove_empty(o->dir);
+        undo_drop(o->cx->diag->undo, o->dir);
     }
 }
 
@@ -108,21 +131,31 @@ static bool front_half(struct cli_args *a, struct cx *cx, struct line *s,
     return chunk_cut(&s->layers, &a->opt, cx, &s->chunks);
 }
 
+/* The plan of --plan-file; a budget that was given limits it. */
+static bool read_plan(struct cli_args *a, struct cx *cx, struct line *s)
+{
+    struct file_map map;
+    struct plan *plan = arena_new(cx->keep, struct plan, 1);
+    if (!plan || !file_map(a->plan_file, cx->diag, &map)) {
+        return false;
+    }
+    diag_set_input(cx->diag, a->plan_file);
+    const bool ok = plan_parse(map.bytes, cx, plan);
+    file_unmap(&map);
+    s->plans = (struct plan_set){.plan = plan, .n_plan = 1};
+    if (ok && a->opt.n_budget > 0 && a->opt.budget[0].kind == BUDGET_BYTES &&
+        plan->peak > a->opt.budget[0].bytes) {
+        return diag_error_budget(cx->diag, at_file(a->plan_file), plan->peak,
+                                 "this plan needs %" PRIu64 " bytes, more than "
+                                 "the budget of %s",
+                                 plan->peak, a->opt.budget[0].text);
+    }
+    return ok;
+}
+
 /* The budgets asked for and, for the report, the least: one plan each. */
 static bool make_plans(struct cli_args *a, struct cx *cx, struct line *s)
 {
-    if (a->plan_file) {
-        struct file_map map;
-        struct plan *plan = arena_new(cx->keep, struct plan, 1);
-        if (!plan || !file_map(a->plan_file, cx->diag, &map)) {
-            return false;
-        }
-        diag_set_input(cx->diag, a->plan_file);
-        const bool ok = plan_parse(map.bytes, cx, plan);
-        file_unmap(&map);
-        s->plans = (struct plan_set){.plan = plan, .n_plan = 1};
-        return ok;
-    }
     struct budget *b = arena_new(cx->keep, struct budget, a->opt.n_budget + 1);
     if (!b) {
         return false;
@@ -170,8 +203,13 @@ static bool back_half(struct cli_args *a, struct cx *cx, struct line *s,
     if (a->dump == DUMP_CAND) {
         return cands_print(&s->cands, &s->layers, text);
     }
-    if (!make_plans(a, cx, s) ||
-        !plan_check(&s->layers, &s->chunks, &s->cands, &s->plans, cx)) {
+    if (!(a->plan_file ? read_plan(a, cx, s) : make_plans(a, cx, s))) {
+        return false;
+    }
+    if (!plan_check(&s->layers, &s->chunks, &s->cands, &s->plans, cx)) {
+        if (a->plan_file && cx->diag->id == E_PLAN_CHECK) {
+            cx->diag->id = E_PLAN; /* the file's error, not ours */
+        }
         return false;
     }
     const uint32_t n = a->plan_file ? 1 : a->opt.n_budget;
@@ -252,7 +290,7 @@ static bool compile(struct cli_args *a, struct cx *cx, struct outputs *o,
     if (a->dump == DUMP_NONE && a->inline_blob) {
         blob.mem = &inline_blob;
     } else if (a->dump == DUMP_NONE) {
-        if (!dir_make(o->dir, cx->diag, &o->dir_is_new)) {
+        if (!outputs_dir(o)) {
             return false;
         }
         const char *name = arena_printf(cx->keep, "%s.flxw", a->name);
@@ -265,8 +303,7 @@ static bool compile(struct cli_args *a, struct cx *cx, struct outputs *o,
         !back_half(a, cx, s, text, &stop) || stop) {
         return !cx->diag->id;
     }
-    if (!dir_make(o->dir, cx->diag, o->n == 0 ? &o->dir_is_new : NULL) ||
-        !write_files(a, cx, s, o, buf_bytes(&inline_blob))) {
+    if (!outputs_dir(o) || !write_files(a, cx, s, o, buf_bytes(&inline_blob))) {
         return false;
     }
     buf_free(&inline_blob);

@@ -8,7 +8,7 @@
 #include "base/diag.h"
 #include "base/numtext.h"
 
-enum kind { FLAG, U32, U64, REAL, SIZE, TEXT, LIST };
+enum kind { FLAG, U32, U64, REAL, BUDGET, TEXT, LIST };
 
 static const struct option {
     const char *name;
@@ -39,6 +39,16 @@ static bool set_list(struct cx *cx, struct run_list *list, const char *text)
     return item;
 }
 
+static bool parse_budget(const char *text, uint64_t *out)
+{
+    if (strcmp(text, "min") == 0 || strcmp(text, "max") == 0) {
+        *out = text[1] == 'i' ? RUN_BUDGET_MIN : RUN_BUDGET_MAX;
+        return true;
+    }
+    return parse_size(text, out) && *out != RUN_BUDGET_UNSET &&
+           *out < RUN_BUDGET_MIN;
+}
+
 static bool set_field(struct cx *cx, const struct option *o, const char *text,
                       struct run_args *out)
 {
@@ -56,10 +66,10 @@ static bool set_field(struct cx *cx, const struct option *o, const char *text,
     case REAL:
         return (parse_f64(text, field) && *(double *)field >= 0) ||
                bad_value(cx, o->name, text, "a number that is not negative");
-    case SIZE:
-        return (parse_size(text, field) && *(uint64_t *)field > 0) ||
+    case BUDGET:
+        return parse_budget(text, field) ||
                bad_value(cx, o->name, text,
-                         "a number of bytes, as 50M or 96Ki");
+                         "a number of bytes, as 50M or 96Ki, min or max");
     case TEXT:
         *(const char **)field = text;
         return true;
@@ -202,8 +212,7 @@ static const char *first_given(const struct run_args *a, bool for_compile)
         {"--device", a->device, true},
         {"--numerics", a->numerics, true},
         {"--compress", a->compress, true},
-        {"--weights", a->weights, true},
-        {"--budget", a->budget > 0, false},
+        {"--budget", a->budget != RUN_BUDGET_UNSET, false},
         {"--plan", a->plan != RUN_PLAN_UNSET, false},
         {"--input", a->input.n > 0, false},
         {"--output", a->output, false},
@@ -251,7 +260,7 @@ static bool check_use(struct cx *cx, struct run_args *a)
                               a->path.item[0]);
         }
     }
-    if (a->budget > 0 && a->plan != RUN_PLAN_UNSET) {
+    if (a->budget != RUN_BUDGET_UNSET && a->plan != RUN_PLAN_UNSET) {
         return diag_error(cx->diag, E_USAGE, at_option("--plan"),
                           "--budget has chosen a plan");
     }
@@ -299,9 +308,10 @@ bool run_args_pass(const struct run_args *a, struct run_argv *out)
         const char *name;
         const char *value;
     } text[] = {
-        {"--target", a->target},     {"--device", a->device},
-        {"--numerics", a->numerics}, {"--compress", a->compress},
-        {"--weights", a->weights},
+        {"--target", a->target},
+        {"--device", a->device},
+        {"--numerics", a->numerics},
+        {"--compress", a->compress},
     };
     for (size_t i = 0; i < ARRAY_LEN(text); i++) {
         if (text[i].value && !run_argv_add2(out, text[i].name, text[i].value)) {

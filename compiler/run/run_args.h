@@ -22,7 +22,10 @@ enum run_storage { RUN_CACHED, RUN_DIRECT, RUN_MEMORY };
 
 /* One field per row of run_opts.def, as given; then what they mean together. */
 struct run_args {
-    uint64_t budget; /* bytes; 0: not given */
+    uint64_t budget; /* bytes, or one of these: */
+#define RUN_BUDGET_UNSET UINT64_C(0)
+#define RUN_BUDGET_MIN (UINT64_MAX - 1)
+#define RUN_BUDGET_MAX UINT64_MAX
     uint64_t seed;
     double rtol; /* negative: not given */
     double atol;
@@ -41,7 +44,6 @@ struct run_args {
     const char *device;
     const char *numerics;
     const char *compress;
-    const char *weights;
     struct run_list input;
     struct run_list shape;
     struct run_list constant;

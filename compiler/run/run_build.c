@@ -1,6 +1,7 @@
 #include "run/run_build.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "base/diag.h"
 #include "base/fileio.h"
 #include "base/sha256.h"
+#include "base/undo.h"
 #include "run/run_child.h"
 
 #define WAY_OUT "set CC to a C compiler"
@@ -115,7 +117,8 @@ static bool add_file(struct sha256 *s, const char *path, struct cx *cx)
     if (!file_map(path, cx->diag, &map)) {
         return false;
     }
-    sha256_add(s, path, strlen(path) + 1);
+    /* Not the folder: it may be given in several ways. */
+    sha256_add(s, path_base(path), strlen(path_base(path)) + 1);
     sha256_add(s, map.bytes.data, map.bytes.len);
     file_unmap(&map);
     return true;
@@ -168,18 +171,13 @@ static bool make_key(const struct run_argv *v, const char *source,
     return true;
 }
 
-/* What the compiler calls itself; its answer goes through a file. */
-static const char *compiler_version(const char *compiler, const char *log,
-                                    struct cx *cx)
+/* What the compiler calls itself. */
+static const char *compiler_version(const char *compiler, struct cx *cx)
 {
     struct run_argv v = {.arena = cx->scratch};
-    int code = 0;
-    const bool ok = run_argv_words(&v, compiler) &&
-                    run_argv_add(&v, "--version") &&
-                    run_child(&v, log, WAY_OUT, cx, &code);
-    const char *line = ok ? run_first_line(log, cx) : NULL;
-    (void)unlink(log);
-    return line;
+    return run_argv_words(&v, compiler) && run_argv_add(&v, "--version")
+               ? run_child_line(&v, WAY_OUT, cx)
+               : NULL;
 }
 
 /* ---- building ------------------------------------------------------------ */
@@ -190,7 +188,6 @@ struct paths {
     const char *so;
     const char *key;
     const char *temp; /* the library before it is renamed */
-    const char *log;
 };
 
 static bool make_paths(const char *dir, const char *name, struct cx *cx,
@@ -208,33 +205,44 @@ static bool make_paths(const char *dir, const char *name, struct cx *cx,
                            stem),
         .key = arena_printf(cx->keep, "%s.so.key", stem),
         .temp = arena_printf(cx->keep, "%s.%ld.tmp.so", stem, (long)getpid()),
-        .log = arena_printf(cx->keep, "%s.%ld.tmp.log", stem, (long)getpid()),
     };
-    return p->source && p->header && p->so && p->key && p->temp && p->log;
+    return p->source && p->header && p->so && p->key && p->temp;
 }
 
 static bool compile(const struct run_argv *v, const struct paths *p,
-                    const char *key, struct cx *cx)
+                    struct cx *cx)
 {
     int code = 0;
     if (!run_child(v, NULL, WAY_OUT, cx, &code)) {
         return false;
     }
-    if (code != 0) {
-        (void)unlink(p->temp);
-        return diag_error(cx->diag, E_CHILD, at_file(p->source),
-                          "%s ends with code %d, its messages are above; "
-                          "another compiler: CC=...",
-                          v->item[0], code);
+    return code == 0 || diag_error(cx->diag, E_CHILD, at_file(p->source),
+                                   "%s ends with code %d, its messages are "
+                                   "above; another compiler: CC=...",
+                                   v->item[0], code);
+}
+
+static bool compile_into_place(const struct run_argv *v, const struct paths *p,
+                               const char *key, struct cx *cx)
+{
+    struct undo *const undo = cx->diag->undo;
+    undo_add(undo, UNDO_FILE, p->temp);
+    bool ok = compile(v, p, cx);
+    undo_hold(undo);
+    if (ok) {
+        /* Without a key a library is stale: never an old key beside a new
+         * one. */
+        (void)unlink(p->key);
+        ok = rename(p->temp, p->so) == 0 ||
+             diag_error(cx->diag, E_IO, at_file(p->so),
+                        "cannot rename the library into place: %s",
+                        strerror(errno));
+        ok = ok && file_write(p->key, span_of_str(key), cx->scratch, cx->diag);
     }
-    /* Without a key a library is stale: never an old key beside a new one. */
-    (void)unlink(p->key);
-    if (rename(p->temp, p->so) != 0) {
-        (void)unlink(p->temp);
-        return diag_error(cx->diag, E_IO, at_file(p->so),
-                          "cannot rename the library into place");
-    }
-    return file_write(p->key, span_of_str(key), cx->scratch, cx->diag);
+    (void)unlink(p->temp); /* there after a failure only */
+    undo_drop(undo, p->temp);
+    undo_release(undo);
+    return ok;
 }
 
 bool run_build(const char *dir, const char *name, bool no_build, struct cx *cx,
@@ -250,7 +258,7 @@ bool run_build(const char *dir, const char *name, bool no_build, struct cx *cx,
         !find_headers(cx, &h)) {
         return false;
     }
-    const char *version = compiler_version(compiler, p.log, cx);
+    const char *version = compiler_version(compiler, cx);
     if (!version || !run_argv_words(&v, compiler) ||
         !run_argv_words(&v, flags) || !run_argv_words(&v, "-shared -fPIC") ||
         !run_argv_add2(&v, "-I", h.root) ||
@@ -270,9 +278,15 @@ bool run_build(const char *dir, const char *name, bool no_build, struct cx *cx,
                                               "headers, flags or compiler,"
                                             : "is not there");
     }
+    if (access(dir, W_OK) != 0) {
+        return diag_error(cx->diag, E_IO, at_file(p.so),
+                          "cannot be built: %s; make the folder writable or "
+                          "copy it, or compile with flexc --tables",
+                          strerror(errno));
+    }
     if (!run_argv_add2(&v, "-o", p.temp) || !run_argv_add(&v, p.source) ||
         !run_argv_add(&v, "-lm")) {
         return false;
     }
-    return compile(&v, &p, key, cx);
+    return compile_into_place(&v, &p, key, cx);
 }

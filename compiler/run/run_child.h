@@ -35,6 +35,11 @@ NODISCARD bool run_argv_words(struct run_argv *v, const char *text);
 NODISCARD bool run_child(const struct run_argv *argv, const char *log,
                          const char *way_out, struct cx *cx, int *exit_code);
 
+/* Runs it likewise and returns the first line of what it prints, without its
+ * end, cut at 512 bytes; in cx->scratch. NULL as above, or E_MEMORY. */
+NODISCARD const char *run_child_line(const struct run_argv *argv,
+                                     const char *way_out, struct cx *cx);
+
 /* Whether a program of this name can be started: by its path, or along PATH. */
 bool run_child_exists(const char *program, struct arena *scratch);
 
@@ -48,6 +53,6 @@ NODISCARD const char *run_first_line(const char *path, struct cx *cx);
  * E_IO. */
 NODISCARD const char *run_temp_make(struct cx *cx);
 /* Removes it with all it holds; NULL is allowed. */
-void run_temp_remove(const char *dir);
+void run_temp_remove(const char *dir, struct cx *cx);
 
 #endif

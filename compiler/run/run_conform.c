@@ -407,7 +407,7 @@ static enum outcome run_test(struct test *t, FILE *out)
         ok = t->temp && t->diag.id == E_NONE && try_with_constants(t) &&
              as_given;
     }
-    run_temp_remove(t->temp);
+    run_temp_remove(t->temp, &t->cx);
     const char *name = name_of(t->dir, &t->scratch);
     if (ok) {
         (void)fprintf(out, "%s ok\n", name);
@@ -429,10 +429,11 @@ static enum outcome run_test(struct test *t, FILE *out)
 }
 
 static enum outcome run_folder(const struct run_args *a, const char *dir,
-                               FILE *out)
+                               struct undo *undo, FILE *out)
 {
     struct test t = {.args = a, .dir = dir};
     diag_init(&t.diag);
+    t.diag.undo = undo;
     arena_init(&t.keep, ARENA_NO_CAP, &t.diag);
     arena_init(&t.scratch, ARENA_NO_CAP, &t.diag);
     t.cx = (struct cx){&t.keep, &t.scratch, &t.diag, NULL};
@@ -451,7 +452,7 @@ bool run_conform(const struct run_args *a, struct cx *cx, FILE *out)
         return false;
     }
     for (uint32_t i = 0; i < a->path.n; i++) {
-        n[run_folder(a, a->path.item[i], out)]++;
+        n[run_folder(a, a->path.item[i], cx->diag->undo, out)]++;
     }
     (void)fprintf(
         out, "%" PRIu32 " passed, %" PRIu32 " failed, %" PRIu32 " skipped\n",

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/cx.h"
 #include "base/diag.h"
+#include "base/undo.h"
 #include "run/run_args.h"
 #include "run/run_conform.h"
 #include "run/run_single.h"
@@ -35,8 +36,11 @@ int main(int argc, char **argv)
     struct arena keep;
     struct arena scratch;
     struct buf text;
+    struct undo undo;
     int code = 0;
+    undo_start(&undo);
     diag_init(&diag);
+    diag.undo = &undo;
     arena_init(&keep, ARENA_NO_CAP, &diag);
     arena_init(&scratch, ARENA_NO_CAP, &diag);
     buf_init(&text, &keep);
@@ -60,5 +64,6 @@ int main(int argc, char **argv)
     buf_free(&text);
     arena_free(&scratch);
     arena_free(&keep);
+    undo_stop(&undo);
     return code;
 }

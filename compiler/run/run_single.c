@@ -67,6 +67,14 @@ static bool assign_inputs(const struct run_args *a, const struct flx_model *m,
         const char *path = NULL;
         uint32_t ix = named_input(m, a->input.item[i], &path);
         if (ix == m->n_input) {
+            const char *eq = strchr(path, '=');
+            if (eq && !file_exists(path) && file_exists(eq + 1)) {
+                return diag_error(cx->diag, E_USAGE, at_option("--input"),
+                                  "the model has no input '%.*s'; its first "
+                                  "is '%s'",
+                                  (int)(eq - path), path,
+                                  m->n_input ? m->input[0].name : "");
+            }
             ix = next++;
         }
         if (ix >= m->n_input) {
@@ -105,13 +113,15 @@ static struct run_tensor *make_inputs(const struct run_args *a,
 
 /* ---- which plans --------------------------------------------------------- */
 
-/* The plan whose budget is asked for, else the fastest of those that need no
- * more than it. */
+/* The plan whose budget is asked for (that of `max` is all ones, too), else the
+ * fastest of those that need no more than it; for `min` the one that needs
+ * least. */
 static bool plan_for_budget(const struct flx_model *m, uint64_t budget,
                             struct cx *cx, uint32_t *out)
 {
     uint32_t best = m->n_plan;
     uint32_t best_us = 0;
+    uint32_t smallest = 0;
     uint64_t least = UINT64_MAX;
     for (uint32_t i = 0; i < m->n_plan; i++) {
         const struct flx_plan_head h = run_plan_head(m, i);
@@ -124,7 +134,13 @@ static bool plan_for_budget(const struct flx_model *m, uint64_t budget,
             best = i;
             best_us = h.latency_us;
         }
-        least = h.arena_bytes < least ? h.arena_bytes : least;
+        if (h.arena_bytes < least) {
+            least = h.arena_bytes;
+            smallest = i;
+        }
+    }
+    if (budget == RUN_BUDGET_MIN) {
+        best = smallest;
     }
     if (best == m->n_plan) {
         char asked[SIZE_TEXT_CAP];
@@ -146,7 +162,7 @@ static bool choose_plans(const struct run_args *a, const struct flx_model *m,
 {
     *first = 0;
     *n = 1;
-    if (a->budget > 0) {
+    if (a->budget != RUN_BUDGET_UNSET) {
         return plan_for_budget(m, a->budget, cx, first);
     }
     if (a->plan != RUN_PLAN_UNSET) {
@@ -395,6 +411,6 @@ bool run_single(const struct run_args *a, struct cx *cx, struct buf *text,
     const bool ok = out && run_args_pass(a, &c.more) &&
                     run_flexc(&c, out, cx, child_exit) && *child_exit == 0 &&
                     run_dir(a, out, cx, text);
-    run_temp_remove(dir);
+    run_temp_remove(dir, cx);
     return ok;
 }

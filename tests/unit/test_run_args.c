@@ -49,6 +49,20 @@ static void parse__tells_a_model_from_a_folder(void **state)
     assert_int_equal(a.path.n, 2);
 }
 
+static void parse__takes_a_budget_by_size_or_word(void **state)
+{
+    struct fixture *f = *state;
+    struct run_args a;
+    assert_true(parse(f, "d --budget 1.5K", &a));
+    assert_true(a.budget == 1500);
+    assert_true(parse(f, "d --budget min", &a));
+    assert_true(a.budget == RUN_BUDGET_MIN);
+    assert_true(parse(f, "d --budget max", &a));
+    assert_true(a.budget == RUN_BUDGET_MAX);
+    assert_true(parse(f, "d", &a));
+    assert_true(a.budget == RUN_BUDGET_UNSET);
+}
+
 static void parse__reads_the_numbers_of_a_picture(void **state)
 {
     struct fixture *f = *state;
@@ -72,6 +86,7 @@ static void parse__refuses_and_names_the_option(void **state)
         {"d --budget", "--budget"},
         {"d --budget 0", "--budget"},
         {"d --budget 5Q", "--budget"},
+        {"d --budget minimal", "--budget"},
         {"d --budget 1M --plan 0", "--plan"},
         {"d --plan -1", "--plan"},
         {"d --runs 0", "--runs"},
@@ -124,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(parse__sets_what_is_given),
         FIXTURE_TEST(parse__tells_a_model_from_a_folder),
+        FIXTURE_TEST(parse__takes_a_budget_by_size_or_word),
         FIXTURE_TEST(parse__reads_the_numbers_of_a_picture),
         FIXTURE_TEST(parse__refuses_and_names_the_option),
         FIXTURE_TEST(pass__hands_flexc_what_is_its_own),

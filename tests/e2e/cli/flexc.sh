@@ -137,6 +137,8 @@ refuses 2 "--threads|0" in/tiny.onnx --threads 0 $compile
 refuses 2 "--numerics|exact|fast|direct" in/tiny.onnx --numerics exact $compile
 refuses 2 "--shape|x=1xtwo" in/tiny.onnx --shape x=1xtwo $compile
 refuses 2 "-o|needs" in/tiny.onnx --budgets max -o
+refuses 2 "-o|''|folder" in/tiny.onnx --budgets max -o ""
+refuses 4 "in/tiny.onnx|folder|file" in/tiny.onnx --budgets max -o in/tiny.onnx
 refuses 2 "--shape|nobody|input" in/tiny.onnx --shape nobody=1x2 $compile
 refuses 1 "--device|toaster" in/tiny.onnx --device toaster $compile
 
@@ -198,6 +200,52 @@ diff -r out again || fail "two equal calls differ"
 # the blob does not depend on the budgets
 "$flexc" in/tiny.onnx --budgets max -o one -q
 cmp out/tiny.flxw one/tiny.flxw || fail "the blob depends on the budgets"
+
+# names that the runtime has, a keyword, budgets that differ in case only: the C
+# compiles
+compiler=${CC:-$(command -v clang || command -v gcc || echo cc)}
+runtime=$(dirname "$0")/../../../runtime
+for name in flx FLX_plan while 9lives; do
+    "$flexc" in/tiny.onnx --budgets 50k,50K,50Ki,min --name "$name" -o named -q ||
+        fail "--name $name"
+    # shellcheck disable=SC2086
+    $compiler -std=c11 -Wall -Wextra -Wconversion -Wpedantic -Werror -w \
+        -fsyntax-only "-I$runtime/include" "-I$runtime" named/*.c ||
+        fail "--name $name: the C does not compile"
+    rm -rf named
+done
+
+rm -rf out
+# a plan as text: no budget needed, one that is given holds
+"$flexc" in/tiny.onnx --budgets min --dump=plan >in/min.plan
+"$flexc" in/tiny.onnx --plan-file in/min.plan -o read -q || fail "--plan-file"
+refuses 3 "min.plan|budget|10K" in/tiny.onnx --plan-file in/min.plan \
+    --budgets 10K -o out
+refuses 2 "--budgets|2|--plan-file" in/tiny.onnx --plan-file in/min.plan \
+    --budgets 50K,60K -o out
+"$zoo" tiny --seed 3 --res 32 -o in/other.onnx
+refuses 1 "min.plan|plan" in/other.onnx --plan-file in/min.plan -o out
+
+# scalars, and a name that would act on the terminal
+model in/scalars.onnx <<'TXT'
+ir_version: 7
+opset_import { version: 13 }
+graph {
+  name: "g"
+  node { op_type: "Mul" name: "\033[2J\n" input: "x" input: "z" output: "y" }
+  input { name: "x" type { tensor_type { elem_type: 1 shape { } } } }
+  input { name: "z" type { tensor_type { elem_type: 1 shape { } } } }
+  output { name: "y" type { tensor_type { elem_type: 1 } } }
+}
+TXT
+"$flexc" in/scalars.onnx $compile >table || fail "scalars"
+[ "$(wc -l <table)" = 3 ] || fail "a name's newline is printed: $(cat table)"
+grep -qF '\x1b[2J\x0a' table || fail "the name is not made visible: $(cat table)"
+rm -rf out
+
+# an input that no arena can hold
+one_node in/huge.onnx Relu '' '' 'dim { dim_value: 4294967296 }'
+refuses 1 "in/huge.onnx|'x'|too-big|4294967296" in/huge.onnx $compile
 
 "$flexc" --help >help
 while read -r option; do

@@ -70,6 +70,9 @@ refuses 2 "no model is given|--help"
 refuses 2 "--frob|--help" table --frob
 refuses 2 "--plan|no plan 7|2, from 0" table --plan 7
 refuses 3 "--budget|1K|least" table --budget 1K
+refuses 3 "--budget|least" table --budget 1
+refuses 2 "--budget|maximal|min|max" table --budget maximal
+refuses 2 "--weights" table --weights f16
 refuses 2 "--threads|at most 1|flexc --threads 4" table --threads 4
 refuses 2 "--input|one too many|1 inputs" table --input a.npy --input b.npy
 refuses 2 "--entry|decode|main" table --entry decode
@@ -115,6 +118,7 @@ refuses 1 "hello.pb|TensorProto" table --input hello.pb
 refuses 1 "plain_0.npy|input needs [1,3,8,8] float" table --input plain_0.npy
 cp hello.pb hello.png
 refuses 1 "hello.png|PNG or JPEG" table --input hello.png
+refuses 2 "--input|nobody|'input'" table --input nobody=hello.pb
 
 # ---- running and checking ----
 for key in plan budget runs latency_ms median min max arena_peak \
@@ -125,7 +129,7 @@ want=$(digest plain.json)
 [ ${#want} = 64 ] || fail "the digest is '$want'"
 tail -c 40 plain_0.npy | sha256sum | grep -q "^$want " ||
     fail "the file holds other bytes than the digest is of"
-for arg in "--plan 1" "--budget 1G" "--runs 3 --warmup 2" "--storage memory" \
+for arg in "--plan 1" "--budget 1G" "--budget min" "--budget max" "--runs 3 --warmup 2" "--storage memory" \
     "--storage direct" "--switch 0:1" "--switch random:5"; do
     # shellcheck disable=SC2086
     runs table -q --json run.json $arg
@@ -165,7 +169,37 @@ runs code -q --no-build --plan 1 --json run.json
 [ "$(digest run.json)" = "$want" ] || fail "the C gives other bits under plan 1"
 inode=$(ls -i code/tiny.so)
 runs code -q
+runs "$dir/code/" -q
 [ "$(ls -i code/tiny.so)" = "$inode" ] || fail "builds again without need"
+for words in "min 0" "max 1"; do
+    runs code -q --budget "${words% *}" --json run.json
+    grep -q "\"plan\":[[:space:]]*${words#* }" run.json ||
+        fail "--budget ${words% *} takes another plan than ${words#* }"
+done
+
+# a signal while the compiler runs, and one while flexc does
+cat >slow-cc <<'SH'
+#!/bin/sh
+case "$*" in *--version*) echo slow; exit ;; esac
+for arg; do
+    case $arg in *.tmp.so) : >"$arg" ;; esac
+done
+kill -"$SIGNAL" $PPID
+exec sleep 60
+SH
+chmod +x slow-cc
+cp -r fresh ended
+for SIGNAL in INT TERM HUP; do
+    export SIGNAL
+    got=0
+    CC=$dir/slow-cc "$flexrun" ended >stdout 2>stderr || got=$?
+    case $got in 129 | 130 | 143) ;; *) fail "SIG$SIGNAL: exit $got" ;; esac
+    [ "$(find ended -type f | wc -l)" = 5 ] ||
+        fail "SIG$SIGNAL leaves $(ls ended)"
+done
+CC=$dir/slow-cc "$flexrun" tiny.onnx --cc >stdout 2>stderr && fail "no signal"
+[ -z "$(ls "$TMPDIR")" ] || fail "a signal leaves $(ls "$TMPDIR")"
+
 echo '/* changed */' >>code/tiny.c
 refuses 1 "code/tiny.so|older" code --no-build
 echo '#error "not C any more"' >>code/tiny.c
