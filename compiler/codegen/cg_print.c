@@ -52,28 +52,33 @@ static void print_head(const struct cg_model *g, const struct cg_style *s,
 
 /* ---- NAME.h ---- */
 
-/* "50M" -> 50M, "1.5Mi" -> 1_5MI; two equal texts are told apart by number. */
+static const char *upper_of(const struct plan *p, struct arena *a)
+{
+    char text[SIZE_TEXT_CAP];
+    size_text(text, p->budget);
+    /* Inside a longer identifier a leading digit is fine. */
+    const char *name =
+        arena_printf(a, "P%s", p->budget_text ? p->budget_text : text);
+    const char *ident = name ? cg_ident_upper(a, name) : NULL;
+    return ident ? ident + 1 : NULL;
+}
+
+/* "50M" -> 50M, "1.5Mi" -> 1_5MI; equal ones, as of "50M" and "50m", are told
+ * apart by number. */
 static const char *plan_ident(const struct cg_model *g, uint32_t ix,
                               struct arena *a)
 {
-    const struct plan *p = &g->plans->plan[ix];
-    char text[SIZE_TEXT_CAP];
-    const char *name = p->budget_text;
-    if (!name) {
-        size_text(text, p->budget);
-        name = text;
-    }
-    for (uint32_t i = 0; i < ix; i++) {
-        const char *other = g->plans->plan[i].budget_text;
-        if (other && strcmp(other, name) == 0) {
-            name = arena_printf(a, "%s_%u", name, ix);
-            break;
+    const char *name = upper_of(&g->plans->plan[ix], a);
+    for (uint32_t i = 0; name && i < ix; i++) {
+        const struct arena_mark mark = arena_mark(a);
+        const char *other = upper_of(&g->plans->plan[i], a);
+        const bool is_same = !other || strcmp(other, name) == 0;
+        arena_rewind(a, mark);
+        if (is_same) {
+            return other ? arena_printf(a, "%s_%u", name, ix) : NULL;
         }
     }
-    /* Inside a longer identifier a leading digit is fine. */
-    const char *ident =
-        name ? cg_ident_upper(a, arena_printf(a, "P%s", name)) : NULL;
-    return ident ? ident + 1 : NULL;
+    return name;
 }
 
 static void print_io_sizes(struct buf *b, const char *upper, const char *what,
