@@ -206,8 +206,13 @@ struct run_profile *run_profile_make(const struct run_trace *t,
         return NULL;
     }
     for (uint32_t i = 0; i < n; i++) {
-        p[i].name = layer_name(m, i, cx->keep);
+        struct buf b;
+        const char *name = layer_name(m, i, cx->scratch);
+        buf_init(&b, cx->scratch);
+        buf_visible(&b, name ? name : "");
+        p[i].name = name ? arena_strdup(cx->keep, buf_text(&b)) : NULL;
         p[i].algorithm = m->layer ? m->layer[i].algorithm : "-";
+        buf_free(&b);
         if (!p[i].name) {
             return NULL;
         }
