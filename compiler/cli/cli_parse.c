@@ -154,8 +154,29 @@ static bool parse_const(struct parse *p, const char *text)
     }
     p->out->opt.pin = p->pin;
     pin->name = name;
-    return parse_f64(value, &pin->value) ||
-           usage(p->cx, O_CONST, text, "NAME=NUMBER");
+    if (value[0] == '@') {
+        pin->path = value + 1;
+        return true;
+    }
+    double *list = NULL;
+    uint32_t cap = 0;
+    const char *at = value;
+    for (bool more = true; more;) {
+        const size_t len = strcspn(at, ",");
+        char *one = arena_strndup(p->cx->keep, at, len);
+        double *x = arena_push(p->cx->keep, list, &pin->n_value, &cap);
+        if (!one || !x) {
+            return false;
+        }
+        if (!parse_f64(one, x)) {
+            return usage(p->cx, O_CONST, text,
+                         "NAME=NUMBER,NUMBER... or NAME=@FILE.pb");
+        }
+        more = at[len] == ',';
+        at += len + more;
+    }
+    pin->value = list;
+    return true;
 }
 
 /* The index of `text` among the '|'-separated words of the option's argument;

@@ -147,6 +147,9 @@ enum layer_kind {
      * them for heads / their number query heads), channel. in[3], with a mask:
      * image, query, head, key, broadcast by strides. p.attention. */
     LAYER_ATTENTION,
+    /* Class tensor: one box (rank 1, dimension 1) over whole operands of ranks
+     * of their own; p.tensor says what it computes. */
+    LAYER_TENSOR,
     LAYER_KIND_COUNT
 };
 
@@ -194,12 +197,45 @@ enum expr_op {
     EXPR_TANH,
     EXPR_PRELU,  /* a, slope -> a < 0 ? slope * a : a */
     EXPR_SELECT, /* c, a, b -> c != 0 ? a : b */
+    EXPR_CAST,   /* from type ix */
+    EXPR_ROUND,  /* to nearest even */
+    EXPR_SIGN,
+    EXPR_SIN,
+    EXPR_COS,
+    EXPR_TAN,
+    EXPR_ASIN,
+    EXPR_ACOS,
+    EXPR_ATAN,
+    EXPR_SINH,
+    EXPR_COSH,
+    EXPR_ASINH,
+    EXPR_ACOSH,
+    EXPR_ATANH,
+    EXPR_ISNAN,  /* to bool; this and the next */
+    EXPR_ISINF,  /* bits of ix: 1 positive, 2 negative */
+    EXPR_NOT,    /* of bool */
+    EXPR_BITNOT, /* of integers, as all bits and shifts */
+    EXPR_MOD,    /* with the sign of the divisor */
+    EXPR_FMOD,   /* with that of the dividend */
+    EXPR_EQ,     /* to bool; these five */
+    EXPR_LT,
+    EXPR_LE,
+    EXPR_GT,
+    EXPR_GE,
+    EXPR_BITAND,
+    EXPR_BITOR,
+    EXPR_BITXOR,
+    EXPR_SHL,
+    EXPR_SHR,
     EXPR_OP_COUNT
 };
 struct expr_step {
     enum expr_op op;
-    uint32_t ix; /* EXPR_IN */
+    uint32_t ix; /* EXPR_IN, EXPR_CAST, EXPR_ISINF */
     float imm;   /* EXPR_IMM */
+    /* The type the step computes in: of its operands, but of the result for
+     * EXPR_CAST and of both choices for EXPR_SELECT. */
+    enum dtype type;
 };
 struct ewise_param {
     uint32_t n_step;
@@ -255,9 +291,23 @@ struct matmul_param {
     uint64_t k;
 };
 
-enum reduce_op { REDUCE_MEAN, REDUCE_SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_L2 };
+enum reduce_op {
+    REDUCE_MEAN,
+    REDUCE_SUM,
+    REDUCE_MAX,
+    REDUCE_MIN,
+    REDUCE_L2,
+    REDUCE_PROD,
+    REDUCE_L1,
+    REDUCE_SUMSQ,
+    REDUCE_LOGSUM,
+    REDUCE_LOGSUMEXP,
+    REDUCE_ARGMAX, /* the flattened reduced index; the output is i64 */
+    REDUCE_ARGMIN
+};
 struct reduce_param {
     enum reduce_op op;
+    bool select_last; /* of equal elements; ARGMAX, ARGMIN */
     /* in[0] has the iteration dimensions first, then the reduced ones. */
     uint32_t n_reduced;
 };
@@ -275,6 +325,22 @@ struct attention_param {
     enum attn_mask mask;
     bool is_causal; /* query t sees keys 0 .. t only */
     float scale;
+};
+
+/* Operands: in[], then the output. Numbers as the kernel's header says. */
+enum tensor_op {
+    TENSOR_CONV,   /* k_tensor_conv.h */
+    TENSOR_DECONV, /* likewise */
+    TENSOR_POOL,   /* k_tensor_pool.h */
+    TENSOR_MATMUL, /* k_tensor_matmul.h */
+    TENSOR_TAPS,   /* k_tensor_taps.h */
+    TENSOR_OP_COUNT
+};
+enum { TENSOR_MAX_INT = 40, TENSOR_MAX_FLOAT = 8 };
+struct tensor_param {
+    enum tensor_op op;
+    int32_t i[TENSOR_MAX_INT];
+    float f[TENSOR_MAX_FLOAT];
 };
 
 struct layer {
@@ -305,6 +371,7 @@ struct layer {
         struct reduce_param reduce;
         struct norm_param norm;
         struct attention_param attention;
+        struct tensor_param tensor;
     } p;
 };
 

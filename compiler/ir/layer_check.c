@@ -258,6 +258,18 @@ static uint32_t expr_takes(enum expr_op op)
     case EXPR_MIN:
     case EXPR_MAX:
     case EXPR_PRELU:
+    case EXPR_MOD:
+    case EXPR_FMOD:
+    case EXPR_EQ:
+    case EXPR_LT:
+    case EXPR_LE:
+    case EXPR_GT:
+    case EXPR_GE:
+    case EXPR_BITAND:
+    case EXPR_BITOR:
+    case EXPR_BITXOR:
+    case EXPR_SHL:
+    case EXPR_SHR:
         return 2;
     case EXPR_SELECT:
         return 3;
@@ -273,6 +285,24 @@ static uint32_t expr_takes(enum expr_op op)
     case EXPR_RELU:
     case EXPR_SIGMOID:
     case EXPR_TANH:
+    case EXPR_CAST:
+    case EXPR_ROUND:
+    case EXPR_SIGN:
+    case EXPR_SIN:
+    case EXPR_COS:
+    case EXPR_TAN:
+    case EXPR_ASIN:
+    case EXPR_ACOS:
+    case EXPR_ATAN:
+    case EXPR_SINH:
+    case EXPR_COSH:
+    case EXPR_ASINH:
+    case EXPR_ACOSH:
+    case EXPR_ATANH:
+    case EXPR_ISNAN:
+    case EXPR_ISINF:
+    case EXPR_NOT:
+    case EXPR_BITNOT:
     case EXPR_OP_COUNT:
         return 1;
     }
@@ -401,6 +431,14 @@ static bool check_attention(const struct check *c)
            bad(c, "an attention's mask does not fit");
 }
 
+static bool check_tensor(const struct check *c)
+{
+    const struct layer *const y = c->y;
+    return (y->rank == 1 && y->dim[0] == 1 && !y->out.by_row &&
+            y->p.tensor.op < TENSOR_OP_COUNT) ||
+           bad(c, "a layer of class tensor is not one box");
+}
+
 static bool (*const kind_checks[LAYER_KIND_COUNT])(const struct check *) = {
     [LAYER_CONV] = check_conv,          [LAYER_DECONV] = check_conv,
     [LAYER_POOL] = check_image_layer,   [LAYER_EWISE] = check_ewise,
@@ -409,6 +447,7 @@ static bool (*const kind_checks[LAYER_KIND_COUNT])(const struct check *) = {
     [LAYER_CAST] = check_like,          [LAYER_GATHER] = check_gather,
     [LAYER_MATMUL] = check_matmul,      [LAYER_REDUCE] = check_reduce,
     [LAYER_NORM] = check_norm,          [LAYER_ATTENTION] = check_attention,
+    [LAYER_TENSOR] = check_tensor,
 };
 
 static bool check_layer(const struct check *c)
@@ -436,7 +475,7 @@ static bool check_layer(const struct check *c)
         }
     }
     if (y->out.buf >= c->l->n_buf || c->l->buf[y->out.buf].is_input ||
-        !same_dims(c, &y->out)) {
+        (y->kind != LAYER_TENSOR && !same_dims(c, &y->out))) {
         return bad(c, "the output has no place or other dimensions");
     }
     if (!check_operand(c, &y->out)) {
@@ -586,7 +625,8 @@ static bool check_io(const struct check *c, const struct layer_io *io,
     if (!(is_output ? b->is_output : b->is_input)) {
         return bad(c, "an input or output's buffer is not marked");
     }
-    return b->rows * b->row_bytes == n * dtype_bytes(io->dtype) ||
+    /* What is empty has a place of one element. */
+    return b->rows * b->row_bytes == (n ? n : 1) * dtype_bytes(io->dtype) ||
            bad(c, "an input or output's buffer has another size");
 }
 

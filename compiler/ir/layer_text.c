@@ -11,6 +11,7 @@ static const char *const kinds[LAYER_KIND_COUNT] = {
     [LAYER_CAST] = "cast",       [LAYER_GATHER] = "gather",
     [LAYER_MATMUL] = "matmul",   [LAYER_REDUCE] = "reduce",
     [LAYER_NORM] = "norm",       [LAYER_ATTENTION] = "attention",
+    [LAYER_TENSOR] = "tensor",
 };
 
 static const char *const acts[ACT_COUNT] = {
@@ -23,14 +24,33 @@ static const char *const acts[ACT_COUNT] = {
 };
 
 static const char *const exprs[EXPR_OP_COUNT] = {
-    [EXPR_IN] = "in",       [EXPR_IMM] = "imm",         [EXPR_ADD] = "add",
-    [EXPR_SUB] = "sub",     [EXPR_MUL] = "mul",         [EXPR_DIV] = "div",
-    [EXPR_POW] = "pow",     [EXPR_MIN] = "min",         [EXPR_MAX] = "max",
-    [EXPR_NEG] = "neg",     [EXPR_ABS] = "abs",         [EXPR_EXP] = "exp",
-    [EXPR_LOG] = "log",     [EXPR_SQRT] = "sqrt",       [EXPR_RECIP] = "recip",
-    [EXPR_FLOOR] = "floor", [EXPR_CEIL] = "ceil",       [EXPR_ERF] = "erf",
-    [EXPR_RELU] = "relu",   [EXPR_SIGMOID] = "sigmoid", [EXPR_TANH] = "tanh",
-    [EXPR_PRELU] = "prelu", [EXPR_SELECT] = "select",
+    [EXPR_IN] = "in",         [EXPR_IMM] = "imm",
+    [EXPR_ADD] = "add",       [EXPR_SUB] = "sub",
+    [EXPR_MUL] = "mul",       [EXPR_DIV] = "div",
+    [EXPR_POW] = "pow",       [EXPR_MIN] = "min",
+    [EXPR_MAX] = "max",       [EXPR_NEG] = "neg",
+    [EXPR_ABS] = "abs",       [EXPR_EXP] = "exp",
+    [EXPR_LOG] = "log",       [EXPR_SQRT] = "sqrt",
+    [EXPR_RECIP] = "recip",   [EXPR_FLOOR] = "floor",
+    [EXPR_CEIL] = "ceil",     [EXPR_ERF] = "erf",
+    [EXPR_RELU] = "relu",     [EXPR_SIGMOID] = "sigmoid",
+    [EXPR_TANH] = "tanh",     [EXPR_PRELU] = "prelu",
+    [EXPR_SELECT] = "select", [EXPR_CAST] = "cast",
+    [EXPR_ROUND] = "round",   [EXPR_SIGN] = "sign",
+    [EXPR_SIN] = "sin",       [EXPR_COS] = "cos",
+    [EXPR_TAN] = "tan",       [EXPR_ASIN] = "asin",
+    [EXPR_ACOS] = "acos",     [EXPR_ATAN] = "atan",
+    [EXPR_SINH] = "sinh",     [EXPR_COSH] = "cosh",
+    [EXPR_ASINH] = "asinh",   [EXPR_ACOSH] = "acosh",
+    [EXPR_ATANH] = "atanh",   [EXPR_ISNAN] = "isnan",
+    [EXPR_ISINF] = "isinf",   [EXPR_NOT] = "not",
+    [EXPR_BITNOT] = "bitnot", [EXPR_MOD] = "mod",
+    [EXPR_FMOD] = "fmod",     [EXPR_EQ] = "eq",
+    [EXPR_LT] = "lt",         [EXPR_LE] = "le",
+    [EXPR_GT] = "gt",         [EXPR_GE] = "ge",
+    [EXPR_BITAND] = "bitand", [EXPR_BITOR] = "bitor",
+    [EXPR_BITXOR] = "bitxor", [EXPR_SHL] = "shl",
+    [EXPR_SHR] = "shr",
 };
 
 static const char *const residuals[] = {"none", "before-act", "after-act"};
@@ -41,7 +61,14 @@ static const char *const coords[] = {"half-pixel", "pytorch-half-pixel",
 static const char *const nearests[] = {"round-prefer-floor",
                                        "round-prefer-ceil", "floor", "ceil"};
 static const char *const masks[] = {"none", "add", "select"};
-static const char *const reduces[] = {"mean", "sum", "max", "min", "l2"};
+static const char *const reduces[] = {
+    "mean", "sum",   "max",    "min",       "l2",     "prod",
+    "l1",   "sumsq", "logsum", "logsumexp", "argmax", "argmin"};
+static const char *const tensors[TENSOR_OP_COUNT] = {
+    [TENSOR_CONV] = "conv", [TENSOR_DECONV] = "deconv",
+    [TENSOR_POOL] = "pool", [TENSOR_MATMUL] = "matmul",
+    [TENSOR_TAPS] = "taps",
+};
 
 /* Names come from the model: no control characters in the text. */
 static void put_name(struct buf *out, const char *name)
@@ -141,6 +168,11 @@ static void put_ewise(struct buf *out, const struct ewise_param *p)
             buf_printf(out, "%u", s->ix);
         } else if (s->op == EXPR_IMM) {
             buf_printf(out, " %a", (double)s->imm);
+        } else if (s->op == EXPR_CAST || s->op == EXPR_ISINF) {
+            buf_printf(out, "%u", s->ix);
+        }
+        if (s->type != DTYPE_NONE && s->type != DTYPE_F32) {
+            buf_printf(out, ":%s", dtype_name(s->type));
         }
     }
     buf_char(out, '\n');
@@ -155,6 +187,18 @@ static void put_copy(struct buf *out, const struct layer *y)
     buf_printf(out, "  fill 0x%llx before", (unsigned long long)p->fill);
     for (uint32_t i = 0; i < y->rank; i++) {
         buf_printf(out, " %lld", (long long)p->before[i]);
+    }
+    buf_char(out, '\n');
+}
+
+static void put_tensor(struct buf *out, const struct tensor_param *p)
+{
+    buf_printf(out, "  %s", tensors[p->op]);
+    for (uint32_t i = 0; i < TENSOR_MAX_INT; i++) {
+        buf_printf(out, " %d", p->i[i]);
+    }
+    for (uint32_t i = 0; i < TENSOR_MAX_FLOAT; i++) {
+        buf_printf(out, " %a", (double)p->f[i]);
     }
     buf_char(out, '\n');
 }
@@ -202,8 +246,12 @@ static void put_param(struct buf *out, const struct layer *y)
                    (unsigned long long)y->p.matmul.k);
         break;
     case LAYER_REDUCE:
-        buf_printf(out, "  %s over %u\n", reduces[y->p.reduce.op],
-                   y->p.reduce.n_reduced);
+        buf_printf(out, "  %s over %u%s\n", reduces[y->p.reduce.op],
+                   y->p.reduce.n_reduced,
+                   y->p.reduce.select_last ? " last" : "");
+        break;
+    case LAYER_TENSOR:
+        put_tensor(out, &y->p.tensor);
         break;
     case LAYER_NORM:
         buf_printf(out, "  epsilon %a\n", (double)y->p.norm.epsilon);

@@ -15,10 +15,13 @@ struct shape_pin {
     struct shape shape;
 };
 
-/* --const NAME=VALUE: a scalar or all elements of the input */
+/* --const NAME=VALUE,VALUE... or NAME=@FILE.pb: the elements of the input in
+ * order (one value: all of them), or a TensorProto */
 struct const_pin {
     const char *name;
-    double value;
+    const double *value;
+    uint32_t n_value;
+    const char *path; /* NULL: values */
 };
 
 /* One entry of --budgets. */

@@ -19,22 +19,28 @@ static const struct kern kerns[] = {
 #include "kernels/kern.def"
 #undef KERN
 };
-_Static_assert(ARRAY_LEN(kerns) == FLX_KERNEL_IDS - 1,
+_Static_assert(ARRAY_LEN(kerns) == ARRAY_LEN(flx_kernel_infos),
                "one row per device kernel");
 
 /* The numbers that the device's enums share with the compiler's. */
 _Static_assert((int)FLX_ACT_GELU_TANH == (int)ACT_GELU_TANH, "activations");
 _Static_assert((int)FLX_RES_AFTER_ACT == (int)RES_AFTER_ACT, "residuals");
 _Static_assert((int)FLX_EXPR_SELECT == (int)EXPR_SELECT &&
-                   (int)FLX_EXPR_ERF == (int)EXPR_ERF,
+                   (int)FLX_EXPR_ERF == (int)EXPR_ERF &&
+                   (int)FLX_EXPR_SHR == (int)EXPR_SHR &&
+                   (int)FLX_EXPR_EQ == (int)EXPR_EQ,
                "elementwise steps");
 _Static_assert((int)FLX_CEIL == (int)NEAREST_CEIL, "nearest modes");
-_Static_assert((int)FLX_REDUCE_L2 == (int)REDUCE_L2, "reductions");
+_Static_assert((int)FLX_REDUCE_L2 == (int)REDUCE_L2 &&
+                   (int)FLX_REDUCE_ARGMIN == (int)REDUCE_ARGMIN,
+               "reductions");
 _Static_assert((int)FLX_ATTN_MASK_SELECT == (int)ATTN_MASK_SELECT, "masks");
 _Static_assert((int)FLX_MAX_RANK == (int)TENSOR_MAX_RANK &&
                    (int)FLX_EWISE_MAX_IN == (int)LAYER_MAX_IN &&
                    (int)FLX_EXPR_MAX_STEP == (int)EXPR_MAX_STEP &&
-                   (int)FLX_MAX_ARG == (int)LAYER_MAX_IN + 1,
+                   (int)FLX_MAX_ARG == (int)LAYER_MAX_IN + 1 &&
+                   (int)FLX_TENSOR_INTS == (int)TENSOR_MAX_INT &&
+                   (int)FLX_TENSOR_FLOATS == (int)TENSOR_MAX_FLOAT,
                "sizes of argument blocks");
 
 /* Whether a FAST_KERN row may be taken at all. */

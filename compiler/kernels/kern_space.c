@@ -179,6 +179,44 @@ static uint64_t moved_bytes(const struct layer *l)
     return bytes;
 }
 
+/* A type that flx_half.h reads and writes as a number. */
+static bool is_number(enum dtype t)
+{
+    switch (t) {
+    case DTYPE_F32:
+    case DTYPE_F64:
+    case DTYPE_I8:
+    case DTYPE_U8:
+    case DTYPE_I16:
+    case DTYPE_U16:
+    case DTYPE_I32:
+    case DTYPE_U32:
+    case DTYPE_I64:
+    case DTYPE_U64:
+    case DTYPE_BOOL:
+    case DTYPE_F16:
+    case DTYPE_BF16:
+        return true;
+    case DTYPE_NONE:
+    case DTYPE_STRING:
+    case DTYPE_C64:
+    case DTYPE_C128:
+        return false;
+    }
+    return false;
+}
+
+static bool all_numbers(const struct layer *l, const char **why)
+{
+    *why = "elements of this type";
+    for (uint32_t i = 0; i < l->n_in; i++) {
+        if (!is_number(l->in[i].dtype)) {
+            return false;
+        }
+    }
+    return is_number(l->out.dtype);
+}
+
 /* ---- elementwise ---- */
 
 static bool is_binary(enum expr_op op)
@@ -186,10 +224,23 @@ static bool is_binary(enum expr_op op)
     return (op >= EXPR_ADD && op <= EXPR_MAX) || op == EXPR_PRELU;
 }
 
+/* What k_ewise_f32 has: its steps, and f32 throughout. */
+static bool all_steps_f32(const struct layer *l, const char **why)
+{
+    *why = "this elementwise step in f32";
+    for (uint32_t i = 0; i < l->p.ewise.n_step; i++) {
+        const struct expr_step *s = &l->p.ewise.step[i];
+        if (s->op > EXPR_SELECT || (s->type != DTYPE_F32 && s->type != 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool ewise_fits(const struct layer *l, const char **why)
 {
     if (!space_has_inputs(l, l->n_in, why) || !space_all_f32(l, l->n_in, why) ||
-        !space_rank_fits(l, why)) {
+        !space_rank_fits(l, why) || !all_steps_f32(l, why)) {
         return false;
     }
     *why = "this epilogue";
@@ -255,6 +306,91 @@ uint64_t ewise_ns(const struct layer *l, const struct device *d)
 {
     /* A step is a pass over a run in the nearest cache: about a byte each. */
     return rate_ns(moved_bytes(l) + layer_elements(l) * l->p.ewise.n_step,
+                   d->speed[SPEED_EWISE]);
+}
+
+/* Values that a step takes off the stack, beyond one. */
+static uint32_t takes_more(enum expr_op op)
+{
+    const bool is_new =
+        op == EXPR_MOD || op == EXPR_FMOD || (op >= EXPR_EQ && op <= EXPR_SHR);
+    return op == EXPR_SELECT ? 2 : is_binary(op) || is_new;
+}
+
+bool typed_fits(const struct layer *l, const char **why)
+{
+    if (!space_has_inputs(l, l->n_in, why) || !all_numbers(l, why) ||
+        !space_rank_fits(l, why)) {
+        return false;
+    }
+    *why = "an epilogue on these types";
+    if (l->epi.residual != RES_NONE || l->epi.act != ACT_NONE) {
+        return false;
+    }
+    *why = "an expression this deep";
+    uint32_t depth = 0;
+    for (uint32_t i = 0; i < l->p.ewise.n_step; i++) {
+        const enum expr_op op = l->p.ewise.step[i].op;
+        depth = op == EXPR_IN || op == EXPR_IMM ? depth + 1
+                                                : depth - takes_more(op);
+        if (depth < 1 || depth > FLX_EXPR_DEPTH) {
+            return false;
+        }
+    }
+    return depth == 1;
+}
+
+/* As flx_typed_class() of the kernel: bits 1 << class. */
+static uint32_t class_bit(enum dtype t)
+{
+    return !dtype_is_float(t) ? 4u : t == DTYPE_F64 ? 2u : 1u;
+}
+
+void typed_args(const struct arg_in *in, uint32_t *word, struct fit *f)
+{
+    const struct layer *l = in->l;
+    struct flx_typed_arg *a = (struct flx_typed_arg *)(void *)word;
+    struct space s = space_of(l);
+    for (uint32_t i = 0; i < l->n_in; i++) {
+        space_add(&s, &l->in[i], l->in[i].stride);
+    }
+    space_merge(&s, 0);
+    f->bad = !space_pad(&s) || f->bad;
+    PUT_SPACE(a, &s, f);
+    PUT_VIEW(a, out, in, &s, 0, f);
+    a->out_type = (uint32_t)l->out.dtype;
+    a->classes = class_bit(l->out.dtype);
+    a->n_in = l->n_in;
+    for (uint32_t i = 0; i < l->n_in; i++) {
+        struct view v;
+        space_put_view(in, &s, i + 1, &v, &a->in_stride[i * FLX_MAX_RANK], f);
+        a->in_at[i] = v.at;
+        a->in_by_row[i] = v.by_row;
+        a->in_row_bytes[i] = v.row_bytes;
+        a->in_row0[i] = v.row0;
+        a->in_col0[i] = v.col0;
+        a->in_type[i] = (uint32_t)l->in[i].dtype;
+        a->classes |= class_bit(l->in[i].dtype);
+    }
+    a->n_step = l->p.ewise.n_step;
+    for (uint32_t i = 0; i < a->n_step; i++) {
+        const struct expr_step *step = &l->p.ewise.step[i];
+        const uint32_t op = (uint32_t)step->op;
+        a->used[op / 32] |= 1u << op % 32;
+        a->op[i] = op;
+        a->ix[i] = step->ix;
+        a->type[i] = (uint32_t)step->type;
+        a->imm[i] = step->op == EXPR_IMM ? step->imm : 0;
+        if (step->op != EXPR_IN) {
+            a->classes |= class_bit(step->type);
+        }
+    }
+}
+
+uint64_t typed_ns(const struct layer *l, const struct device *d)
+{
+    /* One element at a time. */
+    return rate_ns(moved_bytes(l) + 8 * layer_elements(l) * l->p.ewise.n_step,
                    d->speed[SPEED_EWISE]);
 }
 
@@ -346,39 +482,13 @@ uint64_t copy_ns(const struct layer *l, const struct device *d)
                    d->speed[SPEED_EWISE]);
 }
 
-static bool can_cast(enum dtype t)
-{
-    switch (t) {
-    case DTYPE_F32:
-    case DTYPE_F64:
-    case DTYPE_I8:
-    case DTYPE_U8:
-    case DTYPE_I16:
-    case DTYPE_U16:
-    case DTYPE_I32:
-    case DTYPE_U32:
-    case DTYPE_I64:
-    case DTYPE_BOOL:
-        return true;
-    case DTYPE_NONE:
-    case DTYPE_STRING:
-    case DTYPE_F16:
-    case DTYPE_BF16:
-    case DTYPE_U64:
-    case DTYPE_C64:
-    case DTYPE_C128:
-        return false;
-    }
-    return false;
-}
-
 bool cast_fits(const struct layer *l, const char **why)
 {
     if (!space_has_inputs(l, 1, why) || !space_rank_fits(l, why)) {
         return false;
     }
     *why = "a conversion between these types";
-    return can_cast(l->out.dtype) && can_cast(l->in[0].dtype);
+    return is_number(l->out.dtype) && is_number(l->in[0].dtype);
 }
 
 void cast_args(const struct arg_in *in, uint32_t *word, struct fit *f)
@@ -500,8 +610,23 @@ bool reduce_fits(const struct layer *l, const char **why)
         !space_rank_fits(l, why)) {
         return false;
     }
+    *why = "this reduction in f32";
+    if (l->p.reduce.op > REDUCE_L2) {
+        return false;
+    }
     *why = "a reduction of this shape";
     return l->in[0].rank == l->rank + l->p.reduce.n_reduced;
+}
+
+bool reduce_any_fits(const struct layer *l, const char **why)
+{
+    if (!space_has_inputs(l, 1, why) || !all_numbers(l, why) ||
+        !space_rank_fits(l, why)) {
+        return false;
+    }
+    *why = "a reduction of this shape";
+    return l->in[0].rank == l->rank + l->p.reduce.n_reduced &&
+           l->p.reduce.n_reduced > 0;
 }
 
 void reduce_args(const struct arg_in *in, uint32_t *word, struct fit *f)
@@ -517,6 +642,9 @@ void reduce_args(const struct arg_in *in, uint32_t *word, struct fit *f)
     PUT_VIEW(a, in, in, &s, 1, f);
     a->op = (uint32_t)l->p.reduce.op;
     a->n_red = l->p.reduce.n_reduced;
+    a->in_type = (uint32_t)l->in[0].dtype;
+    a->out_type = (uint32_t)l->out.dtype;
+    a->select_last = l->p.reduce.select_last;
     for (uint32_t k = 0; k < FLX_MAX_RANK; k++) {
         a->red_dim[k] = k < a->n_red ? fit_u(f, l->in[0].dim[l->rank + k]) : 1;
         a->red_stride[k] =

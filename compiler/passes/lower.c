@@ -9,14 +9,17 @@
 #include "passes/lower_draft.h"
 
 static bool (*const lowerings[OP_COUNT])(struct lower *lw, uint32_t node_ix) = {
+    [OP_ARG_MAX] = lower_reduce,
+    [OP_ARG_MIN] = lower_reduce,
     [OP_ATTENTION] = lower_attention,
     [OP_AVERAGE_POOL] = lower_pool,
     [OP_CAST] = lower_cast,
+    [OP_CAST_LIKE] = lower_cast,
     [OP_CONCAT] = lower_concat,
     [OP_CONV] = lower_conv,
     [OP_CONV_TRANSPOSE] = lower_deconv,
     [OP_DEPTH_TO_SPACE] = lower_depth_space,
-    [OP_DROPOUT] = lower_reshape,
+    [OP_DROPOUT] = lower_dropout,
     [OP_EXPAND] = lower_expand,
     [OP_FLATTEN] = lower_reshape,
     [OP_GATHER] = lower_gather,
@@ -26,15 +29,21 @@ static bool (*const lowerings[OP_COUNT])(struct lower *lw, uint32_t node_ix) = {
     [OP_IDENTITY] = lower_reshape,
     [OP_LAYER_NORM] = lower_norm,
     [OP_LOG_SOFTMAX] = lower_softmax,
+    [OP_LP_POOL] = lower_pool,
     [OP_LRN] = lower_lrn,
     [OP_MATMUL] = lower_matmul,
     [OP_MAX_POOL] = lower_pool,
     [OP_PAD] = lower_pad,
+    [OP_REDUCE_L1] = lower_reduce,
     [OP_REDUCE_L2] = lower_reduce,
+    [OP_REDUCE_LOG_SUM] = lower_reduce,
+    [OP_REDUCE_LOG_SUM_EXP] = lower_reduce,
     [OP_REDUCE_MAX] = lower_reduce,
     [OP_REDUCE_MEAN] = lower_reduce,
     [OP_REDUCE_MIN] = lower_reduce,
+    [OP_REDUCE_PROD] = lower_reduce,
     [OP_REDUCE_SUM] = lower_reduce,
+    [OP_REDUCE_SUM_SQUARE] = lower_reduce,
     [OP_RESHAPE] = lower_reshape,
     [OP_RESIZE] = lower_resize,
     [OP_SLICE] = lower_slice,
@@ -42,12 +51,14 @@ static bool (*const lowerings[OP_COUNT])(struct lower *lw, uint32_t node_ix) = {
     [OP_SPACE_TO_DEPTH] = lower_depth_space,
     [OP_SPLIT] = lower_split,
     [OP_SQUEEZE] = lower_reshape,
+    [OP_TILE] = lower_tile,
     [OP_TRANSPOSE] = lower_transpose,
     [OP_UNSQUEEZE] = lower_reshape,
     [OP_UPSAMPLE] = lower_resize,
 };
 
-/* BatchNormalization as scale * x + shift, two constants that broadcast. */
+/* BatchNormalization as scale * x + shift, two constants that broadcast; left
+ * out (VALUE_NONE) where its parameters are computed or no f32. */
 static bool make_norm(struct lower *lw, uint32_t node_ix)
 {
     struct graph *const g = lw->g;
@@ -55,10 +66,9 @@ static bool make_norm(struct lower *lw, uint32_t node_ix)
     const struct value *in[5];
     for (uint32_t k = 0; k < 5; k++) {
         in[k] = &g->value[n->in[k]];
-        if (k > 0 && (!in[k]->is_const || in[k]->dtype != DTYPE_F32)) {
-            return node_error(lw->cx, n, E_UNSUPPORTED,
-                              "scale, bias, mean and variance must be f32 "
-                              "constants");
+        if (in[k]->dtype != DTYPE_F32 || (k > 0 && !in[k]->is_const)) {
+            lw->scale[node_ix] = VALUE_NONE;
+            return true;
         }
     }
     const uint64_t channels = in[1]->data.len / sizeof(float);
@@ -91,16 +101,15 @@ static bool make_norm(struct lower *lw, uint32_t node_ix)
     return lw->scale[node_ix] != UINT32_MAX && lw->shift[node_ix] != UINT32_MAX;
 }
 
-/* The condition of a Where as f32. */
+/* The condition of a Where of f32, as f32, where it is known. */
 static bool make_condition(struct lower *lw, uint32_t node_ix)
 {
     struct graph *const g = lw->g;
     const struct node *const n = &g->node[node_ix];
     const struct value *const c = &g->value[n->in[0]];
-    if (!c->is_const) {
-        return node_error(lw->cx, n, E_UNSUPPORTED,
-                          "a condition known only at run time is not "
-                          "supported");
+    lw->scale[node_ix] = VALUE_NONE;
+    if (!c->is_const || g->value[n->in[1]].dtype != DTYPE_F32) {
+        return true;
     }
     const uint64_t len = c->data.len * sizeof(float);
     uint8_t *const data = arena_alloc(lw->cx->keep, len, sizeof(float));
@@ -112,6 +121,32 @@ static bool make_condition(struct lower *lw, uint32_t node_ix)
     }
     const struct shape s = c->shape;
     lw->scale[node_ix] = graph_add_const(g, lw->cx, n->name, DTYPE_F32, &s,
+                                         (struct span){data, len});
+    return lw->scale[node_ix] != UINT32_MAX;
+}
+
+/* The elements that Trilu keeps, as a constant of bool in lw->scale. */
+static bool make_mask(struct lower *lw, uint32_t node_ix)
+{
+    struct graph *const g = lw->g;
+    const struct node *const n = &g->node[node_ix];
+    const struct shape *const in = &g->value[n->in[0]].shape;
+    const int64_t rows = in->dim[in->rank - 2];
+    const int64_t columns = in->dim[in->rank - 1];
+    const struct shape s = {2, {rows, columns}};
+    const bool is_upper = node_int(n, "upper", 1) != 0;
+    const uint64_t len = (uint64_t)rows * (uint64_t)columns;
+    uint8_t *const data = arena_new(lw->cx->keep, uint8_t, len);
+    double k;
+    if (!data || !node_in_f64(g, lw->cx, n, 1, 0, &k)) {
+        return false;
+    }
+    for (uint64_t i = 0; i < len; i++) {
+        const double right =
+            (double)(i % (uint64_t)columns) - (double)(i / (uint64_t)columns);
+        data[i] = is_upper ? right >= k : right <= k;
+    }
+    lw->scale[node_ix] = graph_add_const(g, lw->cx, n->name, DTYPE_BOOL, &s,
                                          (struct span){data, len});
     return lw->scale[node_ix] != UINT32_MAX;
 }
@@ -140,7 +175,8 @@ static bool set_up(struct lower *lw)
                                       .slope = VALUE_NONE,
                                       .residual = VALUE_NONE};
         if ((n->op == OP_BATCH_NORM && !make_norm(lw, i)) ||
-            (n->op == OP_WHERE && !make_condition(lw, i))) {
+            (n->op == OP_WHERE && !make_condition(lw, i)) ||
+            (n->op == OP_TRILU && !make_mask(lw, i))) {
             return false;
         }
     }
@@ -160,9 +196,9 @@ static bool set_inputs(struct lower *lw)
                               "inputs of type %s are not supported",
                               dtype_name(v->dtype));
         }
-        if (!shape_count(&v->shape, &n) || n == 0) {
+        if (!shape_count(&v->shape, &n)) {
             return diag_error(lw->cx->diag, E_SHAPE, at_tensor(v->name),
-                              "an input must have elements");
+                              "its size is not known");
         }
         if (n > UINT32_MAX / dtype_bytes(v->dtype)) {
             return diag_error(lw->cx->diag, E_TOO_BIG, at_tensor(v->name),
@@ -170,7 +206,9 @@ static bool set_inputs(struct lower *lw)
                               "into the 4 GiB of an arena",
                               n);
         }
-        const uint32_t buf = lower_new_buf(lw, v->name, v->dtype, n, 0);
+        /* An empty input has a place of one element that nobody reads. */
+        const uint32_t buf =
+            lower_new_buf(lw, v->name, v->dtype, n ? n : 1, n ? 0 : 1);
         if (buf == UINT32_MAX) {
             return false;
         }
@@ -182,24 +220,57 @@ static bool set_inputs(struct lower *lw)
     return true;
 }
 
-/* No layer has empty operands; Slice and Split may make them, for Concat. */
-static bool check_not_empty(struct lower *lw, const struct node *n)
+static bool is_empty(const struct lower *lw, uint32_t value)
 {
-    if (n->op == OP_SLICE || n->op == OP_SPLIT) {
+    uint64_t n;
+    return value != VALUE_NONE && shape_count(&lw->g->value[value].shape, &n) &&
+           n == 0;
+}
+
+/* An empty value: a view that nobody follows. */
+static void set_empty(struct lower *lw, uint32_t value)
+{
+    const struct value *const v = &lw->g->value[value];
+    uint64_t dim[TENSOR_MAX_RANK];
+    dims_of(&v->shape, dim);
+    lw->slot[value].state = SLOT_VIEW;
+    view_plain(&lw->slot[value].view, BUF_WEIGHTS, v->dtype, v->shape.rank,
+               dim);
+}
+
+/* A node whose results are all empty computes nothing. */
+static bool skips_empty(struct lower *lw, uint32_t node_ix)
+{
+    const struct node *const n = &lw->g->node[node_ix];
+    bool is_all = is_empty(lw, lw->fused[node_ix].out);
+    for (uint32_t k = 0; k < n->n_out; k++) {
+        is_all = is_all && (n->out[k] == VALUE_NONE || is_empty(lw, n->out[k]));
+    }
+    if (is_all) {
+        for (uint32_t k = 0; k < n->n_out; k++) {
+            if (n->out[k] != VALUE_NONE) {
+                set_empty(lw, n->out[k]);
+            }
+        }
+        set_empty(lw, lw->fused[node_ix].out);
+    }
+    return is_all;
+}
+
+/* Of empty inputs only some make something. */
+static bool check_not_empty(struct lower *lw, uint32_t node_ix)
+{
+    const struct node *const n = &lw->g->node[node_ix];
+    if (n->op == OP_SPLIT || n->op == OP_CONCAT || n->op == OP_PAD ||
+        lowerings[n->op] == lower_reduce) {
         return true;
     }
-    for (uint32_t k = 0; k < n->n_in + n->n_out; k++) {
-        const bool is_in = k < n->n_in;
-        const uint32_t ix = is_in ? n->in[k] : n->out[k - n->n_in];
-        uint64_t count;
-        if (ix == VALUE_NONE || lw->g->value[ix].is_const ||
-            (is_in && n->op == OP_CONCAT)) {
-            continue;
-        }
-        if (!shape_count(&lw->g->value[ix].shape, &count) || count == 0) {
+    for (uint32_t k = 0; k < n->n_in; k++) {
+        if (n->in[k] != VALUE_NONE && !lw->g->value[n->in[k]].is_const &&
+            is_empty(lw, n->in[k])) {
             return node_error(lw->cx, n, E_UNSUPPORTED,
                               "tensor '%s' has no elements",
-                              lw->g->value[ix].name);
+                              lw->g->value[n->in[k]].name);
         }
     }
     return true;
@@ -213,7 +284,10 @@ static bool lower_nodes(struct lower *lw)
             continue;
         }
         const struct node *const n = &lw->g->node[ix];
-        if (!check_not_empty(lw, n)) {
+        if (skips_empty(lw, ix)) {
+            continue;
+        }
+        if (!check_not_empty(lw, ix)) {
             return false;
         }
         bool (*const fn)(struct lower *, uint32_t) =
@@ -231,6 +305,25 @@ static bool lower_nodes(struct lower *lw)
     return true;
 }
 
+/* An empty output has a place of one element. */
+static bool set_empty_output(struct lower *lw, uint32_t value)
+{
+    const struct value *const v = &lw->g->value[value];
+    const uint64_t one = 1;
+    const uint32_t buf = lower_new_buf(lw, v->name, v->dtype, one, one);
+    struct draft *const d =
+        lower_new_draft(lw, lw->uses.producer[value], LAYER_COPY);
+    if (buf == UINT32_MAX || !d) {
+        return false;
+    }
+    d->y.p.copy.pads = true;
+    view_plain(&d->out, buf, v->dtype, 1, &one);
+    lw->buf[buf].is_output = true;
+    lw->slot[value].state = SLOT_VIEW;
+    lw->slot[value].view = d->out;
+    return true;
+}
+
 /* An output is the buffer itself where that holds it in ONNX order and nothing
  * else, else a copy. */
 static bool set_output(struct lower *lw, uint32_t value)
@@ -240,9 +333,12 @@ static bool set_output(struct lower *lw, uint32_t value)
     struct view out;
     struct view in;
     uint64_t n;
-    if (!shape_count(&v->shape, &n) || n == 0 || dtype_bytes(v->dtype) == 0) {
+    if (!shape_count(&v->shape, &n) || dtype_bytes(v->dtype) == 0) {
         return diag_error(lw->cx->diag, E_SHAPE, at_tensor(v->name),
-                          "an output must have elements of a known type");
+                          "an output must have a known size and type");
+    }
+    if (n == 0) {
+        return set_empty_output(lw, value);
     }
     if (!lower_get(lw, from, value, &in)) {
         return false;

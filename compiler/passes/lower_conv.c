@@ -140,19 +140,9 @@ static bool draft_conv(struct lower *lw, uint32_t node_ix, struct conv_job *job)
 static bool get_window(struct lower *lw, uint32_t node_ix, struct conv_job *job)
 {
     const struct node *const n = &lw->g->node[node_ix];
-    const struct value *const w = &lw->g->value[n->in[1]];
     const bool has_bias = n->n_in > 2 && n->in[2] != VALUE_NONE;
     struct window win;
     struct view in;
-    if (!w->is_const || (has_bias && !lw->g->value[n->in[2]].is_const)) {
-        return node_error(lw->cx, n, E_UNSUPPORTED,
-                          "weights and bias must be constants");
-    }
-    if (w->shape.rank > 4) {
-        return node_error(lw->cx, n, E_UNSUPPORTED,
-                          "at most 2 spatial dimensions are supported, not %u",
-                          w->shape.rank - 2);
-    }
     if (!window_params(lw->g, lw->cx, n, &win) ||
         !lower_get(lw, node_ix, n->in[0], &in)) {
         return false;
@@ -235,6 +225,9 @@ bool lower_conv(struct lower *lw, uint32_t node_ix)
 {
     const struct value *const w = &lw->g->value[lw->g->node[node_ix].in[1]];
     struct conv_job job = {.kind = LAYER_CONV};
+    if (!lower_conv_is_fast(lw, &lw->g->node[node_ix])) {
+        return lower_conv_general(lw, node_ix);
+    }
     if (!get_window(lw, node_ix, &job) ||
         (is_patches(lw, &job) && !copy_patches(lw, node_ix, &job))) {
         return false;
@@ -288,8 +281,10 @@ bool lower_deconv(struct lower *lw, uint32_t node_ix)
 {
     const struct value *const w = &lw->g->value[lw->g->node[node_ix].in[1]];
     struct conv_job job = {.kind = LAYER_DECONV};
-    if (!get_window(lw, node_ix, &job) ||
-        !lower_need_f32(lw, node_ix, w->dtype)) {
+    if (!lower_conv_is_fast(lw, &lw->g->node[node_ix])) {
+        return lower_conv_general(lw, node_ix);
+    }
+    if (!get_window(lw, node_ix, &job)) {
         return false;
     }
     const uint64_t taps = (uint64_t)job.p.kernel[0] * job.p.kernel[1];

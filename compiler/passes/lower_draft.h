@@ -173,6 +173,8 @@ bool fuse_has_const_right(const struct lower *lw, const struct node *n);
 
 /* An elementwise node that expressions can hold. */
 bool ewise_is_op(enum op_id op);
+/* Whether its expression runs in the fast kernel of f32. */
+bool ewise_is_fast(const struct lower *lw, const struct node *n);
 /* Its expression reads its operand more than once, so that the operand must be
  * a value of its own. */
 bool ewise_reads_twice(enum op_id op);
@@ -196,6 +198,10 @@ NODISCARD bool lower_ewise(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_scaled_sum(struct lower *lw, uint32_t node_ix,
                                 struct view *a, float alpha, struct view *b,
                                 float beta);
+/* Fills value with one element's bits. */
+NODISCARD bool lower_fill(struct lower *lw, uint32_t node_ix, uint32_t value,
+                          uint64_t bits);
+NODISCARD bool lower_dropout(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_cast(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_concat(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_pad(struct lower *lw, uint32_t node_ix);
@@ -210,6 +216,29 @@ NODISCARD bool lower_depth_space(struct lower *lw, uint32_t node_ix);
 /* Drafts of a product of two computed matrices. */
 NODISCARD bool lower_product(struct lower *lw, uint32_t node_ix, struct view *a,
                              struct view *b, struct view *out);
+
+/* ---- lower_general.c: class tensor ----------------------------------------
+ */
+
+/* Drafts `op` over whole operands; the result, in ONNX order, is the value's
+ * view. The caller fills y.p.tensor.i and f, and y.macs. */
+NODISCARD struct draft *lower_tensor_draft(struct lower *lw, uint32_t node_ix,
+                                           uint32_t value, enum tensor_op op,
+                                           const struct view *in,
+                                           uint32_t n_in);
+/* Whether the convolution or pool has a layer of its own, which takes over
+ * what follows; else it is general. */
+bool lower_conv_is_fast(const struct lower *lw, const struct node *n);
+bool lower_pool_is_fast(const struct lower *lw, const struct node *n);
+NODISCARD bool lower_conv_general(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_pool_general(struct lower *lw, uint32_t node_ix);
+/* The second output of MaxPool. */
+NODISCARD bool lower_pool_indices(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_pad_general(struct lower *lw, uint32_t node_ix,
+                                 const struct pad_params *p);
+NODISCARD bool lower_resize_general(struct lower *lw, uint32_t node_ix,
+                                    const struct resize_params *r);
+NODISCARD bool lower_tile(struct lower *lw, uint32_t node_ix);
 
 /* ---- the end ------------------------------------------------------------- */
 

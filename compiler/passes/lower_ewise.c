@@ -14,6 +14,8 @@ struct expr {
     struct expr_step step[EXPR_MAX_STEP];
     uint32_t n_leaf; /* beyond LAYER_MAX_IN: likewise */
     uint32_t leaf[LAYER_MAX_IN];
+    bool is_channel[LAYER_MAX_IN]; /* a vector along dimension 1 */
+    enum dtype type;               /* that the node being put computes in */
 };
 
 static void put(struct expr *e, struct expr_step s)
@@ -26,12 +28,13 @@ static void put(struct expr *e, struct expr_step s)
 
 static void put_op(struct expr *e, enum expr_op op)
 {
-    put(e, (struct expr_step){.op = op});
+    put(e, (struct expr_step){.op = op, .type = e->type});
 }
 
 static void put_imm(struct expr *e, double x)
 {
-    put(e, (struct expr_step){.op = EXPR_IMM, .imm = (float)x});
+    put(e,
+        (struct expr_step){.op = EXPR_IMM, .imm = (float)x, .type = e->type});
 }
 
 /* x op imm, x being on the stack. */
@@ -41,19 +44,39 @@ static void put_with(struct expr *e, enum expr_op op, double imm)
     put_op(e, op);
 }
 
-static void put_leaf(struct expr *e, uint32_t value)
+static void put_leaf_as(struct expr *e, uint32_t value, bool is_channel)
 {
     uint32_t ix = 0;
-    while (ix < e->n_leaf && ix < LAYER_MAX_IN && e->leaf[ix] != value) {
+    while (ix < e->n_leaf && ix < LAYER_MAX_IN &&
+           (e->leaf[ix] != value || e->is_channel[ix] != is_channel)) {
         ix++;
     }
     if (ix == e->n_leaf) {
         if (ix < LAYER_MAX_IN) {
             e->leaf[ix] = value;
+            e->is_channel[ix] = is_channel;
         }
         e->n_leaf++;
     }
-    put(e, (struct expr_step){.op = EXPR_IN, .ix = ix});
+    put(e, (struct expr_step){
+               .op = EXPR_IN, .ix = ix, .type = e->lw->g->value[value].dtype});
+}
+
+static void put_leaf(struct expr *e, uint32_t value)
+{
+    put_leaf_as(e, value, false);
+}
+
+/* One number that a step can hold as it is. */
+static bool is_immediate(const struct value *v, double *x)
+{
+    uint64_t n;
+    if (!v->is_const || !shape_count(&v->shape, &n) || n != 1) {
+        return false;
+    }
+    *x = elem_f64(v->dtype, v->data.data, 0);
+    return isfinite(*x) && (double)(float)*x == *x &&
+           (dtype_is_float(v->dtype) || fabs(*x) <= 0x1p24);
 }
 
 static bool put_node(struct expr *e, uint32_t node_ix);
@@ -64,8 +87,10 @@ static bool put_value(struct expr *e, uint32_t value)
 {
     const struct value *const v = &e->lw->g->value[value];
     const uint32_t from = e->lw->uses.producer[value];
-    if (const_is_scalar(v)) {
-        put_imm(e, elem_f64(v->dtype, v->data.data, 0));
+    double x;
+    if (is_immediate(v, &x)) {
+        put(e, (struct expr_step){
+                   .op = EXPR_IMM, .imm = (float)x, .type = v->dtype});
         return true;
     }
     if (from != NODE_NONE && e->lw->inlined[from]) {
@@ -109,20 +134,32 @@ static bool put_mean(struct expr *e, const struct node *n, enum expr_op op)
     return true;
 }
 
-static bool put_clip(struct expr *e, const struct node *n, enum expr_op op)
+/* A bound of Clip: input k, which may be computed, or the attribute of old. */
+static bool put_bound(struct expr *e, const struct node *n, uint32_t k,
+                      const char *name, enum expr_op op)
 {
-    struct clip_params c;
-    (void)op;
-    if (!put_value(e, n->in[0]) || !clip_params(e->lw->g, e->lw->cx, n, &c)) {
-        return false;
-    }
-    if (!isinf(c.min)) {
-        put_with(e, EXPR_MAX, c.min);
-    }
-    if (!isinf(c.max)) {
-        put_with(e, EXPR_MIN, c.max);
+    const struct value *const v = node_in(e->lw->g, n, k);
+    const struct attr *const a = node_attr(n, name);
+    if (v) {
+        const bool is_open =
+            v->is_const && isinf(elem_f64(v->dtype, v->data.data, 0));
+        if (is_open) {
+            return true;
+        }
+        if (!put_value(e, n->in[k])) {
+            return false;
+        }
+        put_op(e, op);
+    } else if (a && isfinite(a->f)) {
+        put_with(e, op, (double)a->f);
     }
     return true;
+}
+
+static bool put_clip(struct expr *e, const struct node *n, enum expr_op op)
+{
+    return put_value(e, n->in[0]) && put_bound(e, n, 1, "min", op) &&
+           put_bound(e, n, 2, "max", EXPR_MIN);
 }
 
 static bool put_leaky(struct expr *e, const struct node *n, enum expr_op op)
@@ -221,11 +258,108 @@ static bool put_gelu(struct expr *e, const struct node *n, enum expr_op op)
     return true;
 }
 
-/* lower() has made the condition a float. */
-static bool put_where(struct expr *e, const struct node *n, enum expr_op op)
+/* As a * x + b where lower() has made the two constants, else
+ * (x - mean) / sqrt(variance + epsilon) * scale + bias. */
+static bool put_norm(struct expr *e, const struct node *n, enum expr_op op)
 {
     const uint32_t node_ix = e->lw->uses.producer[n->out[0]];
+    if (!put_value(e, n->in[0])) {
+        return false;
+    }
+    if (e->lw->scale[node_ix] == VALUE_NONE) {
+        put_leaf_as(e, n->in[3], true);
+        put_op(e, EXPR_SUB);
+        put_leaf_as(e, n->in[4], true);
+        put_with(e, EXPR_ADD, (double)node_float(n, "epsilon", 1e-5F));
+        put_op(e, EXPR_SQRT);
+        put_op(e, EXPR_DIV);
+        put_leaf_as(e, n->in[1], true);
+        put_op(e, EXPR_MUL);
+        put_leaf_as(e, n->in[2], true);
+        put_op(e, op);
+        return true;
+    }
     put_leaf(e, e->lw->scale[node_ix]);
+    put_op(e, EXPR_MUL);
+    put_leaf(e, e->lw->shift[node_ix]);
+    put_op(e, op);
+    return true;
+}
+
+static void put_cast(struct expr *e, enum dtype from, enum dtype to)
+{
+    if (from != to) {
+        put(e, (struct expr_step){
+                   .op = EXPR_CAST, .ix = (uint32_t)from, .type = to});
+    }
+}
+
+/* In the type of the base; in f64 when that is an integer and the exponent is
+ * not. */
+static bool put_pow(struct expr *e, const struct node *n, enum expr_op op)
+{
+    const enum dtype base = e->type;
+    const enum dtype power = e->lw->g->value[n->in[1]].dtype;
+    const bool is_mixed = !dtype_is_float(base) && dtype_is_float(power);
+    e->type = is_mixed ? DTYPE_F64 : base;
+    if (!put_value(e, n->in[0])) {
+        return false;
+    }
+    put_cast(e, base, e->type);
+    if (!put_value(e, n->in[1])) {
+        return false;
+    }
+    put_cast(e, power, e->type);
+    put_op(e, op);
+    put_cast(e, e->type, base);
+    return true;
+}
+
+static bool put_mod(struct expr *e, const struct node *n, enum expr_op op)
+{
+    const bool is_fmod = node_int(n, "fmod", 0) != 0;
+    if (dtype_is_float(e->type) && !is_fmod) {
+        return node_error(e->lw->cx, n, E_OP_ATTR,
+                          "of floats only fmod = 1 is defined");
+    }
+    return put_binary(e, n, is_fmod ? EXPR_FMOD : op);
+}
+
+static bool put_shift(struct expr *e, const struct node *n, enum expr_op op)
+{
+    const char *const way = node_string(n, "direction", "");
+    const bool is_left = strcmp(way, "LEFT") == 0;
+    if (!is_left && strcmp(way, "RIGHT") != 0) {
+        return node_error(e->lw->cx, n, E_OP_ATTR,
+                          "attribute 'direction' is '%s'; it must be LEFT or "
+                          "RIGHT",
+                          way);
+    }
+    return put_binary(e, n, is_left ? EXPR_SHL : op);
+}
+
+static bool put_isinf(struct expr *e, const struct node *n, enum expr_op op)
+{
+    if (!put_value(e, n->in[0])) {
+        return false;
+    }
+    const bool positive = node_int(n, "detect_positive", 1) != 0;
+    const bool negative = node_int(n, "detect_negative", 1) != 0;
+    put(e, (struct expr_step){.op = op,
+                              .ix = (positive ? 1U : 0U) | (negative ? 2U : 0U),
+                              .type = e->type});
+    return true;
+}
+
+/* lower() has made a condition that is known a float. */
+static bool put_where(struct expr *e, const struct node *n, enum expr_op op)
+{
+    const uint32_t known = e->lw->scale[e->lw->uses.producer[n->out[0]]];
+    if (known != VALUE_NONE) {
+        put_leaf(e, known);
+    } else if (!put_value(e, n->in[0])) {
+        return false;
+    }
     if (!put_value(e, n->in[1]) || !put_value(e, n->in[2])) {
         return false;
     }
@@ -233,16 +367,111 @@ static bool put_where(struct expr *e, const struct node *n, enum expr_op op)
     return true;
 }
 
-/* As a * x + b; lower() has made the two constants. */
-static bool put_norm(struct expr *e, const struct node *n, enum expr_op op)
+/* A mask that lower() has made chooses between x and 0. */
+static bool put_trilu(struct expr *e, const struct node *n, enum expr_op op)
 {
-    const uint32_t node_ix = e->lw->uses.producer[n->out[0]];
-    if (!put_value(e, n->in[0])) {
+    put_leaf(e, e->lw->scale[e->lw->uses.producer[n->out[0]]]);
+    put_leaf(e, n->in[0]);
+    put_imm(e, 0.0);
+    put_op(e, op);
+    return true;
+}
+
+/* gamma * (max(x, 0) + alpha * (exp(min(x, 0)) - 1)) */
+static bool put_selu(struct expr *e, const struct node *n, enum expr_op op)
+{
+    const uint32_t x = n->in[0];
+    put_leaf(e, x);
+    put_with(e, EXPR_MAX, 0.0);
+    put_leaf(e, x);
+    put_with(e, EXPR_MIN, 0.0);
+    put_op(e, EXPR_EXP);
+    put_with(e, EXPR_SUB, 1.0);
+    put_with(e, EXPR_MUL,
+             (double)node_float(n, "alpha", 1.67326319217681884765625F));
+    put_op(e, op);
+    put_with(e, EXPR_MUL,
+             (double)node_float(n, "gamma", 1.05070102214813232421875F));
+    return true;
+}
+
+/* max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1) */
+static bool put_celu(struct expr *e, const struct node *n, enum expr_op op)
+{
+    const double alpha = (double)node_float(n, "alpha", 1.0F);
+    put_leaf(e, n->in[0]);
+    put_with(e, EXPR_MAX, 0.0);
+    put_leaf(e, n->in[0]);
+    put_with(e, EXPR_MIN, 0.0);
+    put_with(e, EXPR_DIV, alpha);
+    put_op(e, EXPR_EXP);
+    put_with(e, EXPR_SUB, 1.0);
+    put_with(e, EXPR_MUL, alpha);
+    put_op(e, op);
+    return true;
+}
+
+/* x * tanh(softplus(x)) */
+static bool put_mish(struct expr *e, const struct node *n, enum expr_op op)
+{
+    if (!put_softplus(e, n, EXPR_ADD)) {
         return false;
     }
-    put_leaf(e, e->lw->scale[node_ix]);
-    put_op(e, EXPR_MUL);
-    put_leaf(e, e->lw->shift[node_ix]);
+    put_op(e, EXPR_TANH);
+    put_leaf(e, n->in[0]);
+    put_op(e, op);
+    return true;
+}
+
+/* x / (1 + |x|) */
+static bool put_softsign(struct expr *e, const struct node *n, enum expr_op op)
+{
+    put_leaf(e, n->in[0]);
+    put_leaf(e, n->in[0]);
+    put_op(e, EXPR_ABS);
+    put_with(e, EXPR_ADD, 1.0);
+    put_op(e, op);
+    return true;
+}
+
+/* x * sigmoid(alpha * x) */
+static bool put_swish(struct expr *e, const struct node *n, enum expr_op op)
+{
+    put_leaf(e, n->in[0]);
+    put_leaf(e, n->in[0]);
+    put_with(e, EXPR_MUL, (double)node_float(n, "alpha", 1.0F));
+    put_op(e, EXPR_SIGMOID);
+    put_op(e, op);
+    return true;
+}
+
+/* x > alpha ? x : 0 */
+static bool put_thresholded(struct expr *e, const struct node *n,
+                            enum expr_op op)
+{
+    put_leaf(e, n->in[0]);
+    put_with(e, EXPR_GT, (double)node_float(n, "alpha", 1.0F));
+    put_leaf(e, n->in[0]);
+    put_imm(e, 0.0);
+    put_op(e, op);
+    return true;
+}
+
+/* x < -lambd ? x + bias : x > lambd ? x - bias : 0 */
+static bool put_shrink(struct expr *e, const struct node *n, enum expr_op op)
+{
+    const double bias = (double)node_float(n, "bias", 0.0F);
+    const double lambd = (double)node_float(n, "lambd", 0.5F);
+    put_leaf(e, n->in[0]);
+    put_with(e, EXPR_LT, -lambd);
+    put_leaf(e, n->in[0]);
+    put_with(e, EXPR_ADD, bias);
+    put_leaf(e, n->in[0]);
+    put_with(e, EXPR_GT, lambd);
+    put_leaf(e, n->in[0]);
+    put_with(e, EXPR_SUB, bias);
+    put_imm(e, 0.0);
+    put_op(e, op);
     put_op(e, op);
     return true;
 }
@@ -253,41 +482,95 @@ static const struct ewise_op {
     bool reads_twice;
 } ewise_ops[OP_COUNT] = {
     [OP_ABS] = {put_unary, EXPR_ABS, false},
+    [OP_ACOSH] = {put_unary, EXPR_ACOSH, false},
+    [OP_ACOS] = {put_unary, EXPR_ACOS, false},
     [OP_ADD] = {put_binary, EXPR_ADD, false},
+    [OP_AND] = {put_binary, EXPR_BITAND, false},
+    [OP_ASINH] = {put_unary, EXPR_ASINH, false},
+    [OP_ASIN] = {put_unary, EXPR_ASIN, false},
+    [OP_ATANH] = {put_unary, EXPR_ATANH, false},
+    [OP_ATAN] = {put_unary, EXPR_ATAN, false},
     [OP_BATCH_NORM] = {put_norm, EXPR_ADD, false},
+    [OP_BITWISE_AND] = {put_binary, EXPR_BITAND, false},
+    [OP_BITWISE_NOT] = {put_unary, EXPR_BITNOT, false},
+    [OP_BITWISE_OR] = {put_binary, EXPR_BITOR, false},
+    [OP_BITWISE_XOR] = {put_binary, EXPR_BITXOR, false},
+    [OP_BIT_SHIFT] = {put_shift, EXPR_SHR, false},
     [OP_CEIL] = {put_unary, EXPR_CEIL, false},
+    [OP_CELU] = {put_celu, EXPR_ADD, true},
     [OP_CLIP] = {put_clip, EXPR_MAX, false},
+    [OP_COSH] = {put_unary, EXPR_COSH, false},
+    [OP_COS] = {put_unary, EXPR_COS, false},
     [OP_DIV] = {put_binary, EXPR_DIV, false},
     [OP_ELU] = {put_elu, EXPR_ADD, true},
+    [OP_EQUAL] = {put_binary, EXPR_EQ, false},
     [OP_ERF] = {put_unary, EXPR_ERF, false},
     [OP_EXP] = {put_unary, EXPR_EXP, false},
     [OP_FLOOR] = {put_unary, EXPR_FLOOR, false},
     [OP_GELU] = {put_gelu, EXPR_MUL, true},
+    [OP_GREATER] = {put_binary, EXPR_GT, false},
+    [OP_GREATER_OR_EQUAL] = {put_binary, EXPR_GE, false},
     [OP_HARD_SIGMOID] = {put_hard_sigmoid, EXPR_MAX, false},
     [OP_HARD_SWISH] = {put_hard_swish, EXPR_MUL, true},
+    [OP_IS_INF] = {put_isinf, EXPR_ISINF, false},
+    [OP_IS_NAN] = {put_unary, EXPR_ISNAN, false},
     [OP_LEAKY_RELU] = {put_leaky, EXPR_PRELU, false},
+    [OP_LESS] = {put_binary, EXPR_LT, false},
+    [OP_LESS_OR_EQUAL] = {put_binary, EXPR_LE, false},
     [OP_LOG] = {put_unary, EXPR_LOG, false},
     [OP_MAX] = {put_binary, EXPR_MAX, false},
     [OP_MEAN] = {put_mean, EXPR_ADD, false},
     [OP_MIN] = {put_binary, EXPR_MIN, false},
+    [OP_MISH] = {put_mish, EXPR_MUL, true},
+    [OP_MOD] = {put_mod, EXPR_MOD, false},
     [OP_MUL] = {put_binary, EXPR_MUL, false},
     [OP_NEG] = {put_unary, EXPR_NEG, false},
-    [OP_POW] = {put_binary, EXPR_POW, false},
+    [OP_NOT] = {put_unary, EXPR_NOT, false},
+    [OP_OR] = {put_binary, EXPR_BITOR, false},
+    [OP_POW] = {put_pow, EXPR_POW, false},
     [OP_PRELU] = {put_binary, EXPR_PRELU, false},
     [OP_RECIPROCAL] = {put_unary, EXPR_RECIP, false},
     [OP_RELU] = {put_unary, EXPR_RELU, false},
+    [OP_ROUND] = {put_unary, EXPR_ROUND, false},
+    [OP_SELU] = {put_selu, EXPR_ADD, true},
+    [OP_SHRINK] = {put_shrink, EXPR_SELECT, true},
     [OP_SIGMOID] = {put_unary, EXPR_SIGMOID, false},
+    [OP_SIGN] = {put_unary, EXPR_SIGN, false},
+    [OP_SINH] = {put_unary, EXPR_SINH, false},
+    [OP_SIN] = {put_unary, EXPR_SIN, false},
     [OP_SOFTPLUS] = {put_softplus, EXPR_ADD, true},
+    [OP_SOFTSIGN] = {put_softsign, EXPR_DIV, true},
     [OP_SQRT] = {put_unary, EXPR_SQRT, false},
     [OP_SUB] = {put_binary, EXPR_SUB, false},
     [OP_SUM] = {put_binary, EXPR_ADD, false},
+    [OP_SWISH] = {put_swish, EXPR_MUL, true},
     [OP_TANH] = {put_unary, EXPR_TANH, false},
+    [OP_TAN] = {put_unary, EXPR_TAN, false},
+    [OP_THRESHOLDED_RELU] = {put_thresholded, EXPR_SELECT, true},
+    [OP_TRILU] = {put_trilu, EXPR_SELECT, true},
     [OP_WHERE] = {put_where, EXPR_SELECT, false},
+    [OP_XOR] = {put_binary, EXPR_BITXOR, false},
 };
 
 bool ewise_is_op(enum op_id op)
 {
     return ewise_ops[op].put != NULL;
+}
+
+bool ewise_is_fast(const struct lower *lw, const struct node *n)
+{
+    const bool is_where = n->op == OP_WHERE;
+    if (is_where && lw->scale[lw->uses.producer[n->out[0]]] == VALUE_NONE) {
+        return false;
+    }
+    for (uint32_t k = is_where; k < n->n_in; k++) {
+        const struct value *const v = node_in(lw->g, n, k);
+        if (v && v->dtype != DTYPE_F32) {
+            return false;
+        }
+    }
+    return ewise_ops[n->op].put &&
+           (is_where || ewise_ops[n->op].op <= EXPR_PRELU);
 }
 
 bool ewise_reads_twice(enum op_id op)
@@ -303,11 +586,17 @@ static bool put_node(struct expr *e, uint32_t node_ix)
         return true; /* it does not fit anyway */
     }
     /* The layer's own activation reads its result twice for free. */
-    if (node_ix == e->root && n->op == OP_HARD_SWISH) {
-        return put_value(e, n->in[0]);
+    const enum dtype before = e->type;
+    e->type = e->lw->g->value[n->in[n->op == OP_WHERE ? 1 : 0]].dtype;
+    bool is_ok;
+    if (node_ix == e->root && n->op == OP_HARD_SWISH && e->type == DTYPE_F32) {
+        is_ok = put_value(e, n->in[0]);
+    } else {
+        const struct ewise_op *const o = &ewise_ops[n->op];
+        is_ok = o->put(e, n, o->op);
     }
-    const struct ewise_op *const o = &ewise_ops[n->op];
-    return o->put(e, n, o->op);
+    e->type = before;
+    return is_ok;
 }
 
 static bool expr_is_held(const struct expr *e)
@@ -388,11 +677,11 @@ static bool draft_ewise(struct lower *lw, uint32_t node_ix, uint32_t value,
 bool lower_ewise(struct lower *lw, uint32_t node_ix)
 {
     const struct node *const n = &lw->g->node[node_ix];
-    const bool is_swish = n->op == OP_HARD_SWISH;
+    const bool is_swish =
+        n->op == OP_HARD_SWISH && lw->g->value[n->out[0]].dtype == DTYPE_F32;
     struct expr e = {.lw = lw, .root = node_ix};
     struct view in[LAYER_MAX_IN];
-    if (!lower_need_f32(lw, node_ix, lw->g->value[n->out[0]].dtype) ||
-        !put_node(&e, node_ix)) {
+    if (!put_node(&e, node_ix)) {
         return false;
     }
     if (!expr_is_held(&e)) {
@@ -401,9 +690,16 @@ bool lower_ewise(struct lower *lw, uint32_t node_ix)
                           (unsigned)LAYER_MAX_IN, e.n_leaf);
     }
     for (uint32_t i = 0; i < e.n_leaf; i++) {
-        if (!lower_get(lw, node_ix, e.leaf[i], &in[i]) ||
-            !lower_need_f32(lw, node_ix, in[i].dtype)) {
+        if (!lower_get(lw, node_ix, e.leaf[i], &in[i])) {
             return false;
+        }
+        if (e.is_channel[i] && lw->g->value[n->out[0]].shape.rank > 2) {
+            /* [C] as [C, 1, ...] */
+            in[i].rank = lw->g->value[n->out[0]].shape.rank - 1;
+            for (uint32_t k = 1; k < in[i].rank; k++) {
+                in[i].dim[k] = 1;
+                in[i].stride[k] = 0;
+            }
         }
     }
     struct ewise_param p = {.n_step = e.n_step};
@@ -416,19 +712,20 @@ bool lower_scaled_sum(struct lower *lw, uint32_t node_ix, struct view *a,
                       float alpha, struct view *b, float beta)
 {
     struct view in[2] = {*a};
+    const enum dtype t = a->dtype;
     struct ewise_param p = {
         .n_step = 3,
-        .step = {{.op = EXPR_IN},
-                 {.op = EXPR_IMM, .imm = alpha},
-                 {.op = EXPR_MUL}},
+        .step = {{.op = EXPR_IN, .type = t},
+                 {.op = EXPR_IMM, .imm = alpha, .type = t},
+                 {.op = EXPR_MUL, .type = t}},
     };
     if (b) {
         static const enum expr_op tail[] = {EXPR_IN, EXPR_IMM, EXPR_MUL,
                                             EXPR_ADD};
         in[1] = *b;
         for (uint32_t i = 0; i < ARRAY_LEN(tail); i++) {
-            p.step[p.n_step++] =
-                (struct expr_step){.op = tail[i], .ix = 1, .imm = beta};
+            p.step[p.n_step++] = (struct expr_step){
+                .op = tail[i], .ix = 1, .imm = beta, .type = t};
         }
     }
     return draft_ewise(lw, node_ix, lw->g->node[node_ix].out[0], in, b ? 2 : 1,

@@ -552,6 +552,28 @@ static bool finish_image(struct lower *lw, struct draft *d)
     return true;
 }
 
+/* One box over whole operands. */
+static bool finish_tensor(struct lower *lw, struct draft *d)
+{
+    struct layer *const y = &d->y;
+    y->rank = 1;
+    y->row_dims = 1;
+    y->dim[0] = 1;
+    y->rows = 1;
+    for (uint32_t i = 0; i <= y->n_in; i++) {
+        const struct view *const v = operand_at(d, i);
+        struct operand *const o = i == y->n_in ? &y->out : &y->in[i];
+        *o = (struct operand){.rank = v->rank};
+        memcpy(o->dim, v->dim, sizeof o->dim);
+        memcpy(o->stride, v->stride, sizeof o->stride);
+        set_place(lw, v, false, o);
+        if (v->buf == BUF_WEIGHTS) {
+            add_weight(y, o, v);
+        }
+    }
+    return true;
+}
+
 static bool finish_draft(struct lower *lw, struct draft *d)
 {
     switch (d->y.kind) {
@@ -573,6 +595,8 @@ static bool finish_draft(struct lower *lw, struct draft *d)
     case LAYER_GATHER:
     case LAYER_MATMUL:
         return finish_fixed(lw, d);
+    case LAYER_TENSOR:
+        return finish_tensor(lw, d);
     case LAYER_KIND_COUNT:
         break;
     }

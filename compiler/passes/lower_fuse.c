@@ -54,7 +54,8 @@ bool fuse_const_view(const struct lower *lw, uint32_t value, struct view *v)
 bool fuse_has_const_right(const struct lower *lw, const struct node *n)
 {
     struct view w;
-    if (!fuse_const_view(lw, n->in[1], &w) || w.rank < 2) {
+    if (!fuse_const_view(lw, n->in[1], &w) || w.rank < 2 ||
+        w.dtype != DTYPE_F32) {
         return false;
     }
     for (uint32_t k = 0; k + 2 < w.rank; k++) {
@@ -92,6 +93,9 @@ static bool taker_of(const struct lower *lw, uint32_t node_ix, struct taker *t)
     switch ((int)n->op) {
     case OP_CONV:
     case OP_CONV_TRANSPOSE:
+        if (!lower_conv_is_fast(lw, n)) {
+            return false;
+        }
         break;
     case OP_GEMM:
         if (!fuse_has_const_right(lw, n) || !fuse_has_gemm_bias(lw, n)) {
@@ -106,9 +110,11 @@ static bool taker_of(const struct lower *lw, uint32_t node_ix, struct taker *t)
         break;
     case OP_AVERAGE_POOL:
     case OP_MAX_POOL:
+        return lower_pool_is_fast(lw, n) &&
+               (n->n_out < 2 || n->out[1] == VALUE_NONE);
     case OP_GLOBAL_AVERAGE_POOL:
     case OP_GLOBAL_MAX_POOL:
-        return true;
+        return value_at(lw, n->in[0])->dtype == DTYPE_F32;
     default:
         return false;
     }
@@ -211,6 +217,10 @@ static bool set_act(struct lower *lw, const struct taker *t,
         e.act = ACT_RELU;
         break;
     case OP_CLIP:
+        if (!clip_is_const(lw->g, n)) {
+            *is_taken = false;
+            break;
+        }
         if (!clip_params(lw->g, lw->cx, n, &c)) {
             return false;
         }
@@ -301,6 +311,9 @@ static void take_in(struct lower *lw, uint32_t root, uint32_t node_ix)
 {
     const struct node *const n = &lw->g->node[node_ix];
     const struct value *const out = value_at(lw, lw->g->node[root].out[0]);
+    if (!ewise_is_fast(lw, n)) {
+        return;
+    }
     if (ewise_reads_twice(n->op) &&
         (node_ix != root || n->op != OP_HARD_SWISH)) {
         return;
@@ -312,7 +325,7 @@ static void take_in(struct lower *lw, uint32_t root, uint32_t node_ix)
         if (from == NODE_NONE || n_uses(lw, v) != 1 || lw->emit[from] != from ||
             !ewise_is_op(lw->g->node[from].op) ||
             !shape_equal(&value_at(lw, v)->shape, &out->shape) ||
-            value_at(lw, v)->dtype != DTYPE_F32) {
+            !ewise_is_fast(lw, &lw->g->node[from])) {
             continue;
         }
         lw->emit[from] = NODE_NONE;

@@ -17,10 +17,6 @@ bool lower_reshape(struct lower *lw, uint32_t node_ix)
     } else if (!lower_get(lw, node_ix, n->in[0], &in)) {
         return false;
     }
-    if (n->n_out > 1 && n->out[1] != VALUE_NONE) {
-        return node_error(lw->cx, n, E_UNSUPPORTED,
-                          "the second output is not supported");
-    }
     lower_set(lw, n->out[0], &in);
     return true;
 }
@@ -202,18 +198,36 @@ bool lower_concat(struct lower *lw, uint32_t node_ix)
 /* ---- Pad ------------------------------------------------------------------
  */
 
-static uint64_t fill_bits(enum dtype t, double x)
+bool lower_fill(struct lower *lw, uint32_t node_ix, uint32_t value,
+                uint64_t bits)
 {
-    uint64_t bits = 0;
-    if (t == DTYPE_F32) {
-        const float f = (float)x;
-        memcpy(&bits, &f, sizeof f);
-    } else if (t == DTYPE_F64) {
-        memcpy(&bits, &x, sizeof x);
-    } else {
-        bits = (uint64_t)(int64_t)x;
+    const struct value *const v = &lw->g->value[value];
+    uint64_t dim[TENSOR_MAX_RANK];
+    struct view like;
+    struct view out;
+    dims_of(&v->shape, dim);
+    view_plain(&like, BUF_WEIGHTS, v->dtype, v->shape.rank, dim);
+    if (!lower_fresh(lw, v->name, v->dtype, v->shape.rank, dim, &like, &out)) {
+        return false;
     }
-    return bits;
+    struct draft *const d = lower_new_draft(lw, node_ix, LAYER_COPY);
+    if (!d) {
+        return false;
+    }
+    d->y.p.copy.pads = true;
+    d->y.p.copy.fill = bits;
+    d->out = out;
+    lower_set(lw, value, &out);
+    return true;
+}
+
+/* Inference: the input itself, and a mask that keeps everything. */
+bool lower_dropout(struct lower *lw, uint32_t node_ix)
+{
+    const struct node *const n = &lw->g->node[node_ix];
+    const bool has_mask = n->n_out > 1 && n->out[1] != VALUE_NONE;
+    return (!has_mask || lower_fill(lw, node_ix, n->out[1], 1)) &&
+           lower_reshape(lw, node_ix);
 }
 
 bool lower_pad(struct lower *lw, uint32_t node_ix)
@@ -227,13 +241,13 @@ bool lower_pad(struct lower *lw, uint32_t node_ix)
         !lower_get(lw, node_ix, n->in[0], &in)) {
         return false;
     }
-    if (p.mode != PAD_CONSTANT) {
-        return node_error(lw->cx, n, E_OP_ATTR,
-                          "only mode constant is supported");
+    uint64_t fill = 0;
+    elem_put_f64(v->dtype, (uint8_t *)&fill, 0, p.value);
+    if (view_count(&in) == 0) {
+        return lower_fill(lw, node_ix, n->out[0], fill);
     }
-    if ((v->dtype == DTYPE_F16 || v->dtype == DTYPE_BF16) && p.value != 0.0) {
-        return node_error(lw->cx, n, E_TYPE, "%s can only be padded with 0",
-                          dtype_name(v->dtype));
+    if (p.mode != PAD_CONSTANT) {
+        return lower_pad_general(lw, node_ix, &p);
     }
     uint64_t dim[TENSOR_MAX_RANK];
     dims_of(&v->shape, dim);
@@ -246,7 +260,7 @@ bool lower_pad(struct lower *lw, uint32_t node_ix)
     }
     d->y.n_in = 1;
     d->y.p.copy.pads = true;
-    d->y.p.copy.fill = fill_bits(v->dtype, p.value);
+    d->y.p.copy.fill = fill;
     memcpy(d->y.p.copy.before, p.before, sizeof p.before);
     d->in[0] = in;
     d->out = out;

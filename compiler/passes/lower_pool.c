@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "passes/elem.h"
 #include "passes/lower_draft.h"
 
 /* Drafts a layer from an image to a fresh image that is the value `out` after
@@ -33,9 +34,16 @@ static bool get_image(struct lower *lw, uint32_t node_ix, struct view *in)
         return false;
     }
     if (in->rank != 3 && in->rank != 4) {
-        return node_error(lw->cx, n, E_UNSUPPORTED,
-                          "tensors of rank 3 and 4 are supported, not %u",
-                          in->rank);
+        /* All spatial dimensions as one, by a copy if need be. */
+        uint64_t dim[3] = {in->dim[0], in->dim[1], 1};
+        for (uint32_t k = 2; k < in->rank; k++) {
+            dim[2] *= in->dim[k];
+        }
+        if (!view_reshape(in, 3, dim, in) &&
+            (!lower_plain_copy(lw, node_ix, n->name, in) ||
+             !view_reshape(in, 3, dim, in))) {
+            return false;
+        }
     }
     *in = view_to_image(in);
     return true;
@@ -44,8 +52,8 @@ static bool get_image(struct lower *lw, uint32_t node_ix, struct view *in)
 static bool set_image(struct lower *lw, uint32_t node_ix, const struct draft *d)
 {
     const uint32_t value = lw->fused[node_ix].out;
-    const struct view v =
-        view_from_image(&d->out, lw->g->value[value].shape.rank);
+    const uint32_t rank = lw->g->value[value].shape.rank;
+    const struct view v = view_from_image(&d->out, rank == 4 ? 4 : 3);
     lower_set(lw, value, &v);
     return true;
 }
@@ -55,9 +63,12 @@ bool lower_pool(struct lower *lw, uint32_t node_ix)
     const struct node *const n = &lw->g->node[node_ix];
     struct window win;
     struct view in;
-    if (n->n_out > 1 && n->out[1] != VALUE_NONE) {
-        return node_error(lw->cx, n, E_UNSUPPORTED,
-                          "the output Indices is not supported");
+    if (n->n_out > 1 && n->out[1] != VALUE_NONE &&
+        !lower_pool_indices(lw, node_ix)) {
+        return false;
+    }
+    if (!lower_pool_is_fast(lw, n)) {
+        return lower_pool_general(lw, node_ix);
     }
     if (!get_image(lw, node_ix, &in) ||
         !window_params(lw->g, lw->cx, n, &win)) {
@@ -167,33 +178,29 @@ static uint32_t find(const char *const *names, uint32_t n, const char *name)
     return i;
 }
 
-static bool get_resize(struct lower *lw, const struct node *n,
-                       struct resize_params *r, struct resize_param *p)
+/* Whether the layer for images does it; then *p says how. */
+static bool get_resize(const struct resize_params *r, const struct view *in,
+                       struct resize_param *p)
 {
-    if (!resize_params(lw->g, lw->cx, n, r)) {
-        return false;
-    }
     const uint32_t coord = find(coords, ARRAY_LEN(coords), r->coord);
     const uint32_t nearest = find(nearests, ARRAY_LEN(nearests), r->nearest);
-    if (r->kind == RESIZE_KIND_CUBIC) {
-        return node_error(lw->cx, n, E_OP_ATTR, "mode cubic is not supported");
-    }
-    if (coord == ARRAY_LEN(coords) || nearest == ARRAY_LEN(nearests)) {
-        return node_error(lw->cx, n, E_OP_ATTR,
-                          "coordinate_transformation_mode %s with nearest_mode "
-                          "%s is not supported",
-                          r->coord, r->nearest);
-    }
-    if (node_int(n, "antialias", 0) != 0) {
-        return node_error(lw->cx, n, E_OP_ATTR, "antialias is not supported");
-    }
     *p = (struct resize_param){
         .mode = r->kind == RESIZE_KIND_LINEAR ? RESIZE_LINEAR : RESIZE_NEAREST,
         .coord = (enum resize_coord)coord,
         .nearest = (enum resize_nearest)nearest,
         .scale = {1.0F, 1.0F},
     };
-    return true;
+    bool is_whole = true; /* lengths are what the scales say */
+    for (uint32_t k = 0; k < in->rank; k++) {
+        is_whole =
+            is_whole && (r->has_sizes ||
+                         r->scale[k] * (float)in->dim[k] == (float)r->out[k]);
+    }
+    return in->dtype == DTYPE_F32 && r->kind != RESIZE_KIND_CUBIC &&
+           coord < ARRAY_LEN(coords) && nearest < ARRAY_LEN(nearests) &&
+           !r->antialias && !r->excludes_outside && !r->keeps_aspect &&
+           (is_whole || coord != COORD_ALIGN_CORNERS) && in->rank >= 3 &&
+           in->rank <= 4;
 }
 
 bool lower_resize(struct lower *lw, uint32_t node_ix)
@@ -207,8 +214,12 @@ bool lower_resize(struct lower *lw, uint32_t node_ix)
     struct resize_params r;
     struct resize_param p;
     struct view in;
-    if (!get_resize(lw, n, &r, &p) || !lower_get(lw, node_ix, n->in[0], &in)) {
+    if (!resize_params(lw->g, lw->cx, n, &r) ||
+        !lower_get(lw, node_ix, n->in[0], &in)) {
         return false;
+    }
+    if (!get_resize(&r, &in, &p)) {
+        return lower_resize_general(lw, node_ix, &r);
     }
     const uint32_t rank = in.rank;
     bool scales[TENSOR_MAX_RANK];
@@ -218,10 +229,8 @@ bool lower_resize(struct lower *lw, uint32_t node_ix)
     const bool is_last = rank == 4 && scales[1] && !scales[3];
     const uint32_t form = rank == 3 ? 1 : is_last ? 2 : 0;
     const uint32_t *const perm = perms[form];
-    if ((rank != 3 && rank != 4) || scales[0] || scales[perm[3]]) {
-        return node_error(lw->cx, n, E_UNSUPPORTED,
-                          "only the spatial dimensions of images can be "
-                          "resized");
+    if (scales[0] || scales[perm[3]]) {
+        return lower_resize_general(lw, node_ix, &r);
     }
     uint64_t dim[4];
     if (rank == 3) {
@@ -270,9 +279,78 @@ static bool reduce_op_of(enum op_id op, enum reduce_op *out)
     case OP_REDUCE_L2:
         *out = REDUCE_L2;
         return true;
+    case OP_REDUCE_PROD:
+        *out = REDUCE_PROD;
+        return true;
+    case OP_REDUCE_L1:
+        *out = REDUCE_L1;
+        return true;
+    case OP_REDUCE_SUM_SQUARE:
+        *out = REDUCE_SUMSQ;
+        return true;
+    case OP_REDUCE_LOG_SUM:
+        *out = REDUCE_LOGSUM;
+        return true;
+    case OP_REDUCE_LOG_SUM_EXP:
+        *out = REDUCE_LOGSUMEXP;
+        return true;
+    case OP_ARG_MAX:
+        *out = REDUCE_ARGMAX;
+        return true;
+    case OP_ARG_MIN:
+        *out = REDUCE_ARGMIN;
+        return true;
     default:
         return false;
     }
+}
+
+/* The dimensions that are reduced. */
+static bool reduced_axes(struct lower *lw, const struct node *n,
+                         bool is_axis[TENSOR_MAX_RANK])
+{
+    if (n->op != OP_ARG_MAX && n->op != OP_ARG_MIN) {
+        return axes_params(lw->g, lw->cx, n, is_axis);
+    }
+    uint32_t axis;
+    memset(is_axis, 0, TENSOR_MAX_RANK * sizeof is_axis[0]);
+    if (!axis_resolve(lw->cx, n, node_int(n, "axis", 0),
+                      lw->g->value[n->in[0]].shape.rank, &axis)) {
+        return false;
+    }
+    is_axis[axis] = true;
+    return true;
+}
+
+/* What a reduction of nothing gives. */
+static double reduce_nothing(enum reduce_op op, enum dtype t)
+{
+    const bool is_float = dtype_is_float(t);
+    const bool is_signed =
+        t == DTYPE_I8 || t == DTYPE_I16 || t == DTYPE_I32 || t == DTYPE_I64;
+    const int bits = t == DTYPE_BOOL ? 1 : (int)dtype_bytes(t) * 8;
+    const double top = is_float ? INFINITY : ldexp(1.0, bits - is_signed) - 1;
+    switch (op) {
+    case REDUCE_PROD:
+        return 1;
+    case REDUCE_MAX:
+        return is_float ? -INFINITY : is_signed ? -top - 1 : 0;
+    case REDUCE_MIN:
+        return top;
+    case REDUCE_LOGSUM:
+    case REDUCE_LOGSUMEXP:
+        return -INFINITY;
+    case REDUCE_MEAN:
+        return NAN;
+    case REDUCE_SUM:
+    case REDUCE_L1:
+    case REDUCE_L2:
+    case REDUCE_SUMSQ:
+    case REDUCE_ARGMAX:
+    case REDUCE_ARGMIN:
+        return 0;
+    }
+    return 0;
 }
 
 bool lower_reduce(struct lower *lw, uint32_t node_ix)
@@ -285,10 +363,15 @@ bool lower_reduce(struct lower *lw, uint32_t node_ix)
     if (!reduce_op_of(n->op, &op)) {
         return node_error(lw->cx, n, E_UNSUPPORTED, "no layer for it");
     }
-    if (!axes_params(lw->g, lw->cx, n, is_axis) ||
-        !lower_get(lw, node_ix, n->in[0], &in) ||
-        !lower_need_f32(lw, node_ix, in.dtype)) {
+    if (!reduced_axes(lw, n, is_axis) ||
+        !lower_get(lw, node_ix, n->in[0], &in)) {
         return false;
+    }
+    if (view_count(&in) == 0) {
+        uint64_t bits = 0;
+        elem_put_f64(v->dtype, (uint8_t *)&bits, 0,
+                     reduce_nothing(op, v->dtype));
+        return lower_fill(lw, node_ix, n->out[0], bits);
     }
     uint32_t perm[TENSOR_MAX_RANK];
     uint32_t kept = 0;
@@ -304,8 +387,18 @@ bool lower_reduce(struct lower *lw, uint32_t node_ix)
         }
     }
     in = view_permute(&in, perm);
+    if (kept == rank) { /* over nothing: over one element each */
+        if (rank == TENSOR_MAX_RANK) {
+            return node_error(lw->cx, n, E_UNSUPPORTED,
+                              "%u dimensions, none of them reduced", rank);
+        }
+        in.dim[rank] = 1;
+        in.stride[rank++] = 0;
+        in.rank = rank;
+    }
     /* Over the pixels of images: a pool, which goes row by row. */
-    if (rank == 4 && kept == 2 && (op == REDUCE_MEAN || op == REDUCE_MAX)) {
+    if (rank == 4 && kept == 2 && in.dtype == DTYPE_F32 &&
+        (op == REDUCE_MEAN || op == REDUCE_MAX)) {
         static const uint32_t to_image[4] = {0, 2, 3, 1};
         struct view image = view_permute(&in, to_image);
         if (lower_is_image(lw, &image)) {
@@ -329,7 +422,11 @@ bool lower_reduce(struct lower *lw, uint32_t node_ix)
         return false;
     }
     d->y.n_in = 1;
-    d->y.p.reduce = (struct reduce_param){op, rank - kept};
+    d->y.p.reduce = (struct reduce_param){
+        .op = op,
+        .select_last = node_int(n, "select_last_index", 0) != 0,
+        .n_reduced = rank - kept,
+    };
     d->in[0] = in;
     d->out = out;
     lower_set(lw, n->out[0], &out);

@@ -88,9 +88,8 @@ bool lower_product(struct lower *lw, uint32_t node_ix, struct view *a,
                    struct view *b, struct view *out)
 {
     const struct node *const n = &lw->g->node[node_ix];
-    if (!lower_need_f32(lw, node_ix, a->dtype) ||
-        !lower_need_f32(lw, node_ix, b->dtype) || !to_buffer(lw, node_ix, a) ||
-        !to_buffer(lw, node_ix, b)) {
+    const bool is_f32 = a->dtype == DTYPE_F32 && b->dtype == DTYPE_F32;
+    if (!to_buffer(lw, node_ix, a) || !to_buffer(lw, node_ix, b)) {
         return false;
     }
     /* The batch dimensions of both, broadcast. */
@@ -114,17 +113,22 @@ bool lower_product(struct lower *lw, uint32_t node_ix, struct view *a,
         count *= dim[k];
     }
     const uint32_t buf = lower_new_buf(lw, lw->g->value[n->out[0]].name,
-                                       DTYPE_F32, count, dim[rank - 1]);
-    struct draft *const d = lower_new_draft(lw, node_ix, LAYER_MATMUL);
+                                       a->dtype, count, dim[rank - 1]);
+    struct draft *const d =
+        lower_new_draft(lw, node_ix, is_f32 ? LAYER_MATMUL : LAYER_TENSOR);
     if (buf == UINT32_MAX || !d) {
         return false;
     }
-    view_plain(&d->out, buf, DTYPE_F32, rank, dim);
+    view_plain(&d->out, buf, a->dtype, rank, dim);
     d->y.n_in = 2;
     d->in[0] = left;
     d->in[1] = right;
-    d->y.p.matmul =
-        (struct matmul_param){dim[rank - 2], dim[rank - 1], left.dim[rank - 1]};
+    if (is_f32) {
+        d->y.p.matmul = (struct matmul_param){dim[rank - 2], dim[rank - 1],
+                                              left.dim[rank - 1]};
+    } else {
+        d->y.p.tensor.op = TENSOR_MATMUL;
+    }
     d->y.macs = count * left.dim[rank - 1];
     *out = d->out;
     return true;

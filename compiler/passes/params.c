@@ -52,7 +52,7 @@ static bool is_ready(struct cx *cx, const struct node *n, uint32_t i,
     }
     if (!v->is_const) {
         return node_error(
-            cx, n, E_UNSUPPORTED,
+            cx, n, E_NEEDS_CONST,
             "input %u ('%s') must be a constant, since it decides "
             "what is computed; if it is an input of the model, "
             "pin it with --const",
@@ -258,6 +258,13 @@ bool perm_params(const struct graph *g, struct cx *cx, const struct node *n,
                                "attribute 'perm' is no permutation of %u "
                                "dimensions",
                                rank);
+}
+
+bool clip_is_const(const struct graph *g, const struct node *n)
+{
+    const struct value *const min = node_in(g, n, 1);
+    const struct value *const max = node_in(g, n, 2);
+    return (!min || min->is_const) && (!max || max->is_const);
 }
 
 bool clip_params(const struct graph *g, struct cx *cx, const struct node *n,

@@ -130,7 +130,9 @@ NODISCARD bool perm_params(const struct graph *g, struct cx *cx,
                            const struct node *n,
                            uint32_t perm[TENSOR_MAX_RANK]);
 
-/* Clip: -inf and +inf when absent. */
+/* Clip: whether its bounds are known. */
+bool clip_is_const(const struct graph *g, const struct node *n);
+/* -inf and +inf when absent; the bounds are known. */
 struct clip_params {
     double min;
     double max;
@@ -147,6 +149,15 @@ struct resize_params {
     const char *nearest; /* nearest_mode; Upsample and opset 10: "floor" */
     float scale[TENSOR_MAX_RANK];
     int64_t out[TENSOR_MAX_RANK];
+    bool has_sizes; /* scale follows from sizes; exactly: */
+    double exact_scale[TENSOR_MAX_RANK];
+    bool keeps_aspect; /* by one scale for all, not by out / in */
+    bool antialias;
+    bool excludes_outside;
+    double cubic_a;
+    double extrapolation;
+    double roi_start[TENSOR_MAX_RANK]; /* 0 and 1 where there is none */
+    double roi_end[TENSOR_MAX_RANK];
 };
 NODISCARD bool resize_params(const struct graph *g, struct cx *cx,
                              const struct node *n, struct resize_params *r);

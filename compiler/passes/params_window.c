@@ -104,7 +104,8 @@ static bool window_dim(struct cx *cx, const struct node *n, struct window *w,
                           " of padding",
                           span, i + 2, in, begin, w->pad_end[i]);
     }
-    const bool is_pool = n->op == OP_MAX_POOL || n->op == OP_AVERAGE_POOL;
+    const bool is_pool =
+        n->op == OP_MAX_POOL || n->op == OP_AVERAGE_POOL || n->op == OP_LP_POOL;
     if (is_pool && (begin >= span || w->pad_end[i] >= span)) {
         return node_error(cx, n, E_OP_ATTR,
                           "padding of %" PRId64 " and %" PRId64
@@ -252,8 +253,10 @@ static bool read_scales(const struct graph *g, struct cx *cx,
     if (a) {
         count = a->n;
     } else if (v && !v->is_const) {
-        return node_error(cx, n, E_UNSUPPORTED,
-                          "its scales ('%s') must be a constant", v->name);
+        return node_error(cx, n, E_NEEDS_CONST,
+                          "its scales ('%s') must be a constant; if they are "
+                          "an input of the model, pin it with --const",
+                          v->name);
     } else if (v && (!shape_count(&v->shape, &count) ||
                      (count > 0 && v->dtype != DTYPE_F32))) {
         return node_error(cx, n, E_TYPE,
@@ -299,7 +302,7 @@ static bool resize_axes(struct cx *cx, const struct node *n, uint32_t rank,
  */
 static bool keep_aspect(struct cx *cx, const struct node *n,
                         const struct shape *in, const uint32_t *axis,
-                        uint32_t cnt, int64_t *size)
+                        uint32_t cnt, int64_t *size, double *common)
 {
     const char *const policy =
         node_string(n, "keep_aspect_ratio_policy", "stretch");
@@ -320,7 +323,9 @@ static bool keep_aspect(struct cx *cx, const struct node *n,
     for (uint32_t i = 0; i < cnt; i++) {
         /* Half goes up, as ONNX's text has it. */
         size[i] = (int64_t)floor(scale * (double)in->dim[axis[i]] + 0.5);
+        size[i] = size[i] < 1 ? 1 : size[i];
     }
+    *common = scale;
     return true;
 }
 
@@ -344,6 +349,55 @@ static bool resize_kind(struct cx *cx, const struct node *n,
     return true;
 }
 
+/* The words that say where an element comes from. */
+static bool resize_words(struct cx *cx, const struct node *n,
+                         const struct resize_params *r)
+{
+    static const char *const coords[] = {
+        "half_pixel",    "half_pixel_symmetric", "pytorch_half_pixel",
+        "align_corners", "asymmetric",           "tf_crop_and_resize"};
+    static const char *const nearests[] = {
+        "round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
+    bool knows_coord = false;
+    bool knows_nearest = false;
+    for (uint32_t i = 0; i < ARRAY_LEN(coords); i++) {
+        knows_coord = knows_coord || strcmp(r->coord, coords[i]) == 0;
+    }
+    for (uint32_t i = 0; i < ARRAY_LEN(nearests); i++) {
+        knows_nearest = knows_nearest || strcmp(r->nearest, nearests[i]) == 0;
+    }
+    return (knows_coord && knows_nearest) ||
+           node_error(cx, n, E_OP_ATTR,
+                      "coordinate_transformation_mode %s with nearest_mode %s "
+                      "is not supported",
+                      r->coord, r->nearest);
+}
+
+/* roi: the starts of the axes, then their ends, in parts of their length. */
+static bool resize_roi(const struct graph *g, struct cx *cx,
+                       const struct node *n, const uint32_t *axis, uint32_t cnt,
+                       struct resize_params *r)
+{
+    const struct value *const v = node_in(g, n, 1);
+    uint64_t count = 0;
+    if (!v || !v->is_const) {
+        return node_error(cx, n, E_NEEDS_CONST,
+                          "its roi ('%s') must be a constant; if it is an "
+                          "input of the model, pin it with --const",
+                          v ? v->name : "");
+    }
+    if (!shape_count(&v->shape, &count) || count != 2 * (uint64_t)cnt) {
+        return node_error(cx, n, E_SHAPE,
+                          "its roi has %" PRIu64 " numbers for %u axes", count,
+                          cnt);
+    }
+    for (uint32_t i = 0; i < cnt; i++) {
+        r->roi_start[axis[i]] = elem_f64(v->dtype, v->data.data, i);
+        r->roi_end[axis[i]] = elem_f64(v->dtype, v->data.data, i + cnt);
+    }
+    return true;
+}
+
 bool resize_params(const struct graph *g, struct cx *cx, const struct node *n,
                    struct resize_params *r)
 {
@@ -355,22 +409,28 @@ bool resize_params(const struct graph *g, struct cx *cx, const struct node *n,
                         : "asymmetric",
         .nearest = is_new ? node_string(n, "nearest_mode", "round_prefer_floor")
                           : "floor"};
-    if (node_int(n, "antialias", 0) != 0) {
-        return node_error(cx, n, E_UNSUPPORTED,
-                          "attribute 'antialias' is not supported");
-    }
+    r->antialias = node_int(n, "antialias", 0) != 0;
+    r->excludes_outside = node_int(n, "exclude_outside", 0) != 0;
+    r->cubic_a = (double)node_float(n, "cubic_coeff_a", -0.75F);
+    r->extrapolation = (double)node_float(n, "extrapolation_value", 0.0F);
     uint32_t axis[TENSOR_MAX_RANK];
     uint32_t n_axis = 0;
     float scale[TENSOR_MAX_RANK];
     uint32_t n_scale = 0;
-    if (!resize_kind(cx, n, r) ||
+    if (!resize_kind(cx, n, r) || !resize_words(cx, n, r) ||
         !resize_axes(cx, n, in->rank, axis, &n_axis) ||
         !read_scales(g, cx, n, is_new ? 2 : 1, scale, &n_scale)) {
         return false;
     }
     for (uint32_t i = 0; i < in->rank; i++) {
         r->scale[i] = 1;
+        r->exact_scale[i] = 1;
         r->out[i] = in->dim[i];
+        r->roi_end[i] = 1;
+    }
+    if (strcmp(r->coord, "tf_crop_and_resize") == 0 &&
+        !resize_roi(g, cx, n, axis, n_axis, r)) {
+        return false;
     }
     if (n_scale == 0) {
         int64_t size[TENSOR_MAX_RANK];
@@ -396,13 +456,18 @@ bool resize_params(const struct graph *g, struct cx *cx, const struct node *n,
                                   size[i]);
             }
         }
-        if (!keep_aspect(cx, n, in, axis, n_axis, size)) {
+        double common = 0;
+        if (!keep_aspect(cx, n, in, axis, n_axis, size, &common)) {
             return false;
         }
+        r->has_sizes = true;
+        r->keeps_aspect = common > 0;
         for (uint32_t i = 0; i < n_axis; i++) {
             const int64_t dim = in->dim[axis[i]];
             r->out[axis[i]] = size[i];
             r->scale[axis[i]] = (float)size[i] / (float)dim;
+            r->exact_scale[axis[i]] =
+                common > 0 ? common : (double)size[i] / (double)dim;
         }
         return true;
     }
@@ -411,7 +476,11 @@ bool resize_params(const struct graph *g, struct cx *cx, const struct node *n,
                           n_scale, n_axis);
     }
     for (uint32_t i = 0; i < n_axis; i++) {
-        const float size = floorf((float)in->dim[axis[i]] * scale[i]);
+        const double span = r->roi_end[axis[i]] - r->roi_start[axis[i]];
+        const float size = span == 1
+                               ? floorf((float)in->dim[axis[i]] * scale[i])
+                               : (float)floor((double)in->dim[axis[i]] * span *
+                                              (double)scale[i]);
         if (!(scale[i] > 0) || !(size >= 1 && size <= (float)WINDOW_LIMIT)) {
             return node_error(cx, n, E_SHAPE,
                               "scale %g of dimension %u gives the size %g",

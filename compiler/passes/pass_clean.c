@@ -10,9 +10,12 @@ static bool is_pass_on(const struct graph *g, struct cx *cx,
 {
     *out = false;
     switch (n->op) {
-    case OP_IDENTITY:
     case OP_DROPOUT: /* pass_shapes refused training */
-    case OP_CAST:    /* to the same type, as the caller looks at types too */
+        *out = n->n_out < 2 || n->out[1] == VALUE_NONE;
+        return true;
+    case OP_IDENTITY:
+    case OP_CAST_LIKE:
+    case OP_CAST: /* to the same type, as the caller looks at types too */
     case OP_RESHAPE:
     case OP_FLATTEN:
     case OP_SQUEEZE:

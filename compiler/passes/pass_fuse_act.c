@@ -44,8 +44,8 @@ static bool is_shifted_relu6(const struct match *m, uint32_t value, uint32_t *x)
 {
     const struct node *const clip = maker(m, value, OP_CLIP);
     struct clip_params c;
-    if (!clip || !clip_params(m->g, m->cx, clip, &c) || c.min != 0.0 ||
-        c.max != 6.0) {
+    if (!clip || !clip_is_const(m->g, clip) ||
+        !clip_params(m->g, m->cx, clip, &c) || c.min != 0.0 || c.max != 6.0) {
         return false;
     }
     const struct node *const add = maker(m, clip->in[0], OP_ADD);

@@ -39,6 +39,11 @@ NODISCARD bool pass_dead(struct graph *g, struct cx *cx);
  * its operator; nobody checks that again. */
 NODISCARD bool pass_shapes(struct graph *g, struct cx *cx);
 
+/* Computes on f16 and bf16 in f32: nodes that compute read what Cast nodes have
+ * widened and their results are rounded by Cast nodes; a node that reads the
+ * result of another takes it unrounded. New nodes come last. */
+NODISCARD bool pass_widen(struct graph *g, struct cx *cx);
+
 /* Folds nodes whose inputs have become constant since. */
 NODISCARD bool pass_fold(struct graph *g, struct cx *cx);
 

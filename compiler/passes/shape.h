@@ -31,6 +31,9 @@ shape_fn shape_where;
 shape_fn shape_cast;
 shape_fn shape_clip;
 shape_fn shape_dropout;
+shape_fn shape_cast_like;
+shape_fn shape_is; /* of floats, to bool */
+shape_fn shape_trilu;
 
 /* shape_window.c */
 shape_fn shape_conv;
@@ -50,6 +53,7 @@ shape_fn shape_matmul;
 shape_fn shape_softmax;
 shape_fn shape_layer_norm;
 shape_fn shape_reduce;
+shape_fn shape_arg; /* ArgMax, ArgMin */
 
 /* shape_attention.c */
 shape_fn shape_attention;

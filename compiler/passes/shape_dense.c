@@ -134,3 +134,24 @@ bool shape_reduce(struct graph *g, struct cx *cx, const struct node *n)
     }
     return shape_set(g, cx, n, 0, in->dtype, &s);
 }
+
+bool shape_arg(struct graph *g, struct cx *cx, const struct node *n)
+{
+    const struct value *const in = node_in(g, n, 0);
+    uint32_t axis = 0;
+    if (!axis_resolve(cx, n, node_int(n, "axis", 0), in->shape.rank, &axis)) {
+        return false;
+    }
+    if (in->shape.dim[axis] == 0) {
+        return node_error(cx, n, E_SHAPE, "axis %u of %s is empty", axis,
+                          shape_text(&in->shape).text);
+    }
+    const bool keep = node_int(n, "keepdims", 1) != 0;
+    struct shape s = {0};
+    for (uint32_t i = 0; i < in->shape.rank; i++) {
+        if (i != axis || keep) {
+            s.dim[s.rank++] = i == axis ? 1 : in->shape.dim[i];
+        }
+    }
+    return shape_set(g, cx, n, 0, DTYPE_I64, &s);
+}

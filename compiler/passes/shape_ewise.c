@@ -129,17 +129,46 @@ bool shape_clip(struct graph *g, struct cx *cx, const struct node *n)
     return shape_same(g, cx, n);
 }
 
-/* In inference Dropout passes its input on; its mask would be all true. */
+bool shape_cast_like(struct graph *g, struct cx *cx, const struct node *n)
+{
+    return shape_set(g, cx, n, 0, node_in(g, n, 1)->dtype,
+                     &node_in(g, n, 0)->shape);
+}
+
+bool shape_is(struct graph *g, struct cx *cx, const struct node *n)
+{
+    const struct value *const in = node_in(g, n, 0);
+    if (!dtype_is_float(in->dtype)) {
+        return node_error(cx, n, E_TYPE,
+                          "its input is of type %s; it must be a float",
+                          dtype_name(in->dtype));
+    }
+    return shape_set(g, cx, n, 0, DTYPE_BOOL, &in->shape);
+}
+
+bool shape_trilu(struct graph *g, struct cx *cx, const struct node *n)
+{
+    const struct value *const in = node_in(g, n, 0);
+    double k;
+    if (in->shape.rank < 2) {
+        return node_error(cx, n, E_SHAPE, "its input is %s; it needs rows",
+                          shape_text(&in->shape).text);
+    }
+    return node_in_f64(g, cx, n, 1, 0, &k) && shape_same(g, cx, n);
+}
+
+/* In inference Dropout passes its input on; its mask is all true. */
 bool shape_dropout(struct graph *g, struct cx *cx, const struct node *n)
 {
     double training;
     if (!node_in_f64(g, cx, n, 2, 0, &training)) {
         return false;
     }
-    if (training != 0 || node_out(g, n, 1)) {
+    if (training != 0) {
         return node_error(cx, n, E_UNSUPPORTED,
-                          "Dropout in training, or with its mask read, is not "
-                          "supported; export the model for inference");
+                          "Dropout in training is not supported; export the "
+                          "model for inference");
     }
-    return shape_same(g, cx, n);
+    return shape_set(g, cx, n, 1, DTYPE_BOOL, &node_in(g, n, 0)->shape) &&
+           shape_same(g, cx, n);
 }

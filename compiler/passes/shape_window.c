@@ -93,7 +93,7 @@ bool shape_conv_transpose(struct graph *g, struct cx *cx, const struct node *n)
 bool shape_pool(struct graph *g, struct cx *cx, const struct node *n)
 {
     struct window w;
-    if (n->op == OP_AVERAGE_POOL && !is_float(g, cx, n, 0)) {
+    if (n->op != OP_MAX_POOL && !is_float(g, cx, n, 0)) {
         return false;
     }
     if (!window_params(g, cx, n, &w) ||

@@ -15,6 +15,9 @@
 /* The second run shows what an inference leaves behind. */
 enum { RUNS_OF_A_TEST = 2 };
 
+/* Of ONNX TensorProto.DataType. */
+enum { ONNX_I32 = 6, ONNX_I64 = 7 };
+
 /* test_data_set_N */
 struct data_set {
     struct run_tensor *input; /* one a graph input that is no initialiser */
@@ -43,6 +46,9 @@ struct test {
     const char *try_name;    /* "as given" or "weights constant" */
     const char *unsupported; /* operator that flexc does not do; NULL: none */
     const char *unsupported_try;
+    bool *is_pinned;    /* per input: given to flexc as a constant */
+    bool needs_const;   /* flexc ended for want of a constant: */
+    const char *wanted; /* this tensor */
 };
 
 /* ---- reading a folder ---------------------------------------------------- */
@@ -86,6 +92,10 @@ static bool read_test(struct test *t)
         !run_tolerance_read(t->dir, &t->cx, &t->tol)) {
         return false;
     }
+    t->is_pinned = arena_new(&t->keep, bool, t->onnx.n_input);
+    if (!t->is_pinned) {
+        return false;
+    }
     for (uint32_t i = 0;; i++) {
         const char *dir =
             arena_printf(&t->keep, "%s/test_data_set_%" PRIu32, t->dir, i);
@@ -109,7 +119,7 @@ static bool read_test(struct test *t)
 static bool is_unsupported(struct span id)
 {
     static const enum diag_id ids[] = {E_OP_UNKNOWN, E_OP_ATTR, E_OPSET,
-                                       E_UNSUPPORTED};
+                                       E_UNSUPPORTED, E_NEEDS_CONST};
     for (uint32_t i = 0; i < ARRAY_LEN(ids); i++) {
         if (span_eq_str(id, diag_id_name(ids[i]))) {
             return true;
@@ -135,6 +145,13 @@ static bool explain(struct test *t, const char *log, const char *model,
         return diag_error(&t->diag, E_INPUT, at_none(),
                           "%s: flexc ends with code %d: %s", t->try_name, code,
                           line);
+    }
+    const char *quoted = strstr(error, "('");
+    const char *end = quoted ? strstr(quoted, "')") : NULL;
+    if (end && strncmp(id, "needs-const:", 12) == 0) {
+        t->needs_const = true;
+        t->wanted =
+            arena_strndup(&t->keep, quoted + 2, (uint64_t)(end - quoted - 2));
     }
     const char *open = strchr(line, '(');
     const char *close = open ? strchr(open, ')') : NULL;
@@ -163,9 +180,16 @@ static bool add_shape(struct test *t, struct run_argv *v, const char *name,
     return ok;
 }
 
+static bool add_const(struct test *t, struct run_argv *v, const char *name,
+                      const char *path)
+{
+    const char *arg = arena_printf(&t->keep, "%s=@%s", name, path);
+    return arg && run_argv_add2(v, "--const", arg);
+}
+
 /* Compiles `model` for the shapes of s and opens the result. */
-static bool compile(struct test *t, const char *model, bool is_baked,
-                    const struct data_set *s, struct run_model *out)
+static bool compile_once(struct test *t, const char *model, bool is_baked,
+                         const struct data_set *s, struct run_model *out)
 {
     const struct run_args *a = t->args;
     const char *dir =
@@ -181,9 +205,14 @@ static bool compile(struct test *t, const char *model, bool is_baked,
     }
     for (uint32_t i = 0; i < t->onnx.n_input; i++) {
         const struct run_onnx_input *in = &t->onnx.input[i];
+        const bool is_input = !(is_baked && in->is_weight);
         /* A scalar has no shape to fix. */
-        if (s->input[i].rank > 0 && !(is_baked && in->is_weight) &&
+        if (is_input && s->input[i].rank > 0 &&
             !add_shape(t, &c.more, in->name, &s->input[i])) {
+            return false;
+        }
+        if (is_input && t->is_pinned[i] &&
+            !add_const(t, &c.more, in->name, s->input_path[i])) {
             return false;
         }
     }
@@ -195,6 +224,51 @@ static bool compile(struct test *t, const char *model, bool is_baked,
                                       .isa = run_args_isa(a)};
     return code == 0 ? run_model_open(dir, &opt, &t->cx, out)
                      : explain(t, log, model, code);
+}
+
+/* Pins the tensor that flexc wants, or, as it is computed, all inputs that are
+ * lists of integers. False when nothing new is pinned. */
+static bool pin_more(struct test *t, const struct data_set *s)
+{
+    bool is_new = false;
+    for (uint32_t i = 0; t->wanted && i < t->onnx.n_input; i++) {
+        if (!t->is_pinned[i] && strcmp(t->onnx.input[i].name, t->wanted) == 0) {
+            t->is_pinned[i] = true;
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < t->onnx.n_input; i++) {
+        const struct run_tensor *const in = &s->input[i];
+        const bool is_list =
+            in->rank <= 1 && (in->dtype == ONNX_I64 || in->dtype == ONNX_I32);
+        is_new = is_new || (is_list && !t->is_pinned[i]);
+        t->is_pinned[i] = t->is_pinned[i] || is_list;
+    }
+    return is_new;
+}
+
+static bool has_pins(const struct test *t)
+{
+    for (uint32_t i = 0; i < t->onnx.n_input; i++) {
+        if (t->is_pinned[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As compile_once, with inputs that decide shapes pinned to the data. */
+static bool compile(struct test *t, const char *model, bool is_baked,
+                    const struct data_set *s, struct run_model *out)
+{
+    const char *const unsupported = t->unsupported;
+    bool ok = compile_once(t, model, is_baked, s, out);
+    while (!ok && t->needs_const && pin_more(t, s)) {
+        t->needs_const = false;
+        t->unsupported = unsupported;
+        ok = compile_once(t, model, is_baked, s, out);
+    }
+    return ok;
 }
 
 /* ---- running ------------------------------------------------------------- */
@@ -320,6 +394,9 @@ static bool try_as_given(struct test *t)
         }
         bool ok = true;
         for (uint32_t k = i; ok && k < t->n_set; k++) {
+            if (k > i && has_pins(t)) {
+                break; /* another set has other values */
+            }
             if (!t->set[k].is_done && same_shapes(t, &t->set[i], &t->set[k])) {
                 ok = run_set(t, &m, &t->set[k]);
             }

@@ -12,7 +12,7 @@ struct cx;
 struct graph;
 
 /* The opsets of the default domain that are read. */
-enum { ONNX_OPSET_MIN = 7, ONNX_OPSET_MAX = 22 };
+enum { ONNX_OPSET_MIN = 7, ONNX_OPSET_MAX = 27 };
 
 /* Reads the model at path. Constants point into the mapped file, and into the
  * files of external data beside it, where they can; graph_unmap ends that.

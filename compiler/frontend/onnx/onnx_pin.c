@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "base/size.h"
+#include "frontend/onnx/onnx_data.h"
 #include "ir/graph.h"
 #include "ir/options.h"
 
@@ -94,26 +95,21 @@ static bool element_bits(enum dtype t, double value, uint64_t *bits)
     return true;
 }
 
-static bool pin_value(struct graph *g, struct cx *cx,
-                      const struct const_pin *pin)
+/* The pin's numbers as elements of v; one stands for all. */
+static bool pin_numbers(struct value *v, struct cx *cx,
+                        const struct const_pin *pin)
 {
     const struct diag_at at = at_option("--const");
-    const uint32_t ix = find_input(g, cx, at.name, pin->name);
-    if (ix == UINT32_MAX) {
-        return false;
-    }
-    struct value *const v = &g->value[g->input[ix]];
     uint64_t count;
     if (!v->shape_known || !shape_count(&v->shape, &count)) {
         return diag_error(cx->diag, E_USAGE, at,
                           "input '%s' has no static shape; give --shape too",
                           pin->name);
     }
-    uint64_t bits;
-    if (!element_bits(v->dtype, pin->value, &bits)) {
+    if (pin->n_value != 1 && pin->n_value != count) {
         return diag_error(cx->diag, E_USAGE, at,
-                          "input '%s' is of type %s, which does not hold %g",
-                          pin->name, dtype_name(v->dtype), pin->value);
+                          "input '%s' has %" PRIu64 " elements, not %" PRIu32,
+                          pin->name, count, pin->n_value);
     }
     const uint32_t size = dtype_bytes(v->dtype);
     uint8_t *const data = arena_alloc_array(cx->keep, count, size, 8);
@@ -121,12 +117,60 @@ static bool pin_value(struct graph *g, struct cx *cx,
         return false;
     }
     for (uint64_t i = 0; i < count; i++) {
+        const double x = pin->value[pin->n_value == 1 ? 0 : i];
+        uint64_t bits;
+        if (!element_bits(v->dtype, x, &bits)) {
+            return diag_error(
+                cx->diag, E_USAGE, at,
+                "input '%s' is of type %s, which does not hold %g", pin->name,
+                dtype_name(v->dtype), x);
+        }
         for (uint32_t k = 0; k < size; k++) {
             data[i * size + k] = (uint8_t)(bits >> 8 * k);
         }
     }
-    v->is_const = true;
     v->data = (struct span){data, count * size};
+    return true;
+}
+
+/* The tensor in the pin's file as v. */
+static bool pin_file(struct value *v, struct cx *cx,
+                     const struct const_pin *pin)
+{
+    const struct diag_at at = at_option("--const");
+    struct value from;
+    if (!onnx_tensor_read(pin->path, cx, &from)) {
+        return false;
+    }
+    bool fits = from.dtype == v->dtype &&
+                (!v->shape_known || v->shape.rank == from.shape.rank);
+    for (uint32_t i = 0; fits && v->shape_known && i < v->shape.rank; i++) {
+        fits = v->shape.dim[i] < 0 || v->shape.dim[i] == from.shape.dim[i];
+    }
+    if (!fits) {
+        return diag_error(cx->diag, E_USAGE, at,
+                          "the tensor in '%s' has not the type or shape of "
+                          "input '%s'",
+                          pin->path, pin->name);
+    }
+    v->shape = from.shape;
+    v->shape_known = true;
+    v->data = from.data;
+    return true;
+}
+
+static bool pin_value(struct graph *g, struct cx *cx,
+                      const struct const_pin *pin)
+{
+    const uint32_t ix = find_input(g, cx, "--const", pin->name);
+    if (ix == UINT32_MAX) {
+        return false;
+    }
+    struct value *const v = &g->value[g->input[ix]];
+    if (!(pin->path ? pin_file(v, cx, pin) : pin_numbers(v, cx, pin))) {
+        return false;
+    }
+    v->is_const = true;
     memmove(&g->input[ix], &g->input[ix + 1],
             (g->n_input - ix - 1) * sizeof g->input[0]);
     g->n_input--;

@@ -63,7 +63,10 @@ enum {
     FLX_MATMUL_M = 12,    /* most rows of a in a tile, of any target */
     FLX_ATTN_ROWS = 48,   /* queries that are taken at a time */
     FLX_ATTN_KEYS = 48,   /* keys of a step of the running softmax */
-    FLX_ATTN_PACK = FLX_ATTN_KEYS * FLX_PANEL /* floats of v in a step */
+    FLX_ATTN_PACK = FLX_ATTN_KEYS * FLX_PANEL, /* floats of v in a step */
+    FLX_TENSOR_SPATIAL = FLX_MAX_RANK - 2,     /* dimensions of a window */
+    FLX_TENSOR_INTS = 40,                      /* numbers of class tensor */
+    FLX_TENSOR_FLOATS = 8
 };
 /* Scratch of a thread, in bytes: the one formula of kernel and catalogue. */
 #define FLX_MATMUL_SCRATCH(K)                                                  \
@@ -124,7 +127,37 @@ enum flx_expr {
     FLX_EXPR_SIGMOID,
     FLX_EXPR_TANH,
     FLX_EXPR_PRELU,
-    FLX_EXPR_SELECT
+    FLX_EXPR_SELECT,
+    FLX_EXPR_CAST, /* this and all below: of k_typed alone */
+    FLX_EXPR_ROUND,
+    FLX_EXPR_SIGN,
+    FLX_EXPR_SIN,
+    FLX_EXPR_COS,
+    FLX_EXPR_TAN,
+    FLX_EXPR_ASIN,
+    FLX_EXPR_ACOS,
+    FLX_EXPR_ATAN,
+    FLX_EXPR_SINH,
+    FLX_EXPR_COSH,
+    FLX_EXPR_ASINH,
+    FLX_EXPR_ACOSH,
+    FLX_EXPR_ATANH,
+    FLX_EXPR_ISNAN,
+    FLX_EXPR_ISINF,
+    FLX_EXPR_NOT,
+    FLX_EXPR_BITNOT,
+    FLX_EXPR_MOD,
+    FLX_EXPR_FMOD,
+    FLX_EXPR_EQ,
+    FLX_EXPR_LT,
+    FLX_EXPR_LE,
+    FLX_EXPR_GT,
+    FLX_EXPR_GE,
+    FLX_EXPR_BITAND,
+    FLX_EXPR_BITOR,
+    FLX_EXPR_BITXOR,
+    FLX_EXPR_SHL,
+    FLX_EXPR_SHR
 };
 enum flx_nearest {
     FLX_ROUND_PREFER_FLOOR,
@@ -142,7 +175,14 @@ enum flx_reduce {
     FLX_REDUCE_SUM,
     FLX_REDUCE_MAX,
     FLX_REDUCE_MIN,
-    FLX_REDUCE_L2
+    FLX_REDUCE_L2,
+    FLX_REDUCE_PROD, /* this and all below: of k_reduce_any alone */
+    FLX_REDUCE_L1,
+    FLX_REDUCE_SUMSQ,
+    FLX_REDUCE_LOGSUM,
+    FLX_REDUCE_LOGSUMEXP,
+    FLX_REDUCE_ARGMAX,
+    FLX_REDUCE_ARGMIN
 };
 
 #include "flexrt/kernel_args.h"

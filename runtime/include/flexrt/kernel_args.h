@@ -198,7 +198,44 @@
     U(op)                                                                      \
     U(n_red)                                                                   \
     UA(red_dim, FLX_MAX_RANK)                                                  \
-    IA(red_stride, FLX_MAX_RANK)
+    IA(red_stride, FLX_MAX_RANK)                                               \
+    U(in_type) /* of ONNX TensorProto.DataType */                              \
+    U(out_type)                                                                \
+    U(select_last) /* ARGMAX, ARGMIN: of equal elements the last */
+
+/* As FLX_EWISE_FIELDS, over any types; every step has one. */
+#define FLX_TYPED_FIELDS(U, I, F, UA, IA, FA)                                  \
+    FLX_SPACE_FIELDS(U, UA)                                                    \
+    FLX_VIEW_FIELDS(U, I, IA, out)                                             \
+    U(out_type)                                                                \
+    U(n_in)                                                                    \
+    UA(in_at, FLX_EWISE_MAX_IN)                                                \
+    UA(in_by_row, FLX_EWISE_MAX_IN)                                            \
+    UA(in_row_bytes, FLX_EWISE_MAX_IN)                                         \
+    UA(in_row0, FLX_EWISE_MAX_IN)                                              \
+    IA(in_col0, FLX_EWISE_MAX_IN)                                              \
+    IA(in_stride, FLX_EWISE_MAX_IN *FLX_MAX_RANK)                              \
+    UA(in_type, FLX_EWISE_MAX_IN)                                              \
+    UA(used, 2) /* set of the ops in the program */                            \
+    U(classes)  /* set of the classes of its types */                          \
+    U(n_step)                                                                  \
+    UA(op, FLX_EXPR_MAX_STEP)                                                  \
+    UA(ix, FLX_EXPR_MAX_STEP) /* operand; CAST: the type before */             \
+    UA(type, FLX_EXPR_MAX_STEP)                                                \
+    FA(imm, FLX_EXPR_MAX_STEP)
+
+/* Class tensor: whole operands, the output first, each at element col0 of its
+ * buffer or the panel. p and f are as the kernel says. */
+#define FLX_TENSOR_FIELDS(U, I, F, UA, IA, FA)                                 \
+    U(n_op)                                                                    \
+    UA(at, FLX_MAX_ARG)                                                        \
+    IA(col0, FLX_MAX_ARG)                                                      \
+    UA(type, FLX_MAX_ARG)                                                      \
+    UA(rank, FLX_MAX_ARG)                                                      \
+    UA(dim, FLX_MAX_ARG *FLX_MAX_RANK)                                         \
+    IA(stride, FLX_MAX_ARG *FLX_MAX_RANK)                                      \
+    IA(p, FLX_TENSOR_INTS)                                                     \
+    FA(f, FLX_TENSOR_FLOATS)
 
 /* Over the last dimension of the space, of C elements. The weights: scale[C],
  * and bias[C] from float bias_at of the panel on. */
@@ -244,6 +281,8 @@
     X(matmul, FLX_MATMUL_FIELDS)                                               \
     X(reduce, FLX_REDUCE_FIELDS)                                               \
     X(norm, FLX_NORM_FIELDS)                                                   \
-    X(attention, FLX_ATTENTION_FIELDS)
+    X(attention, FLX_ATTENTION_FIELDS)                                         \
+    X(typed, FLX_TYPED_FIELDS)                                                 \
+    X(tensor, FLX_TENSOR_FIELDS)
 
 #endif

@@ -90,6 +90,14 @@ static const struct flx_field flx_fields_norm[] = {FLX_ROWS_(FLX_NORM_FIELDS)};
 static const struct flx_field flx_fields_attention[] = {
     FLX_ROWS_(FLX_ATTENTION_FIELDS)};
 #undef FLX_T_
+#define FLX_T_ struct flx_typed_arg
+static const struct flx_field flx_fields_typed[] = {
+    FLX_ROWS_(FLX_TYPED_FIELDS)};
+#undef FLX_T_
+#define FLX_T_ struct flx_tensor_arg
+static const struct flx_field flx_fields_tensor[] = {
+    FLX_ROWS_(FLX_TENSOR_FIELDS)};
+#undef FLX_T_
 
 static const struct flx_kernel_info flx_kernel_infos[] = {
 #define KERNEL(ID, VALUE, FN, ARG, FILE)                                       \

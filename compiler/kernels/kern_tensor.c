@@ -1,0 +1,83 @@
+/* kern_tensor.c - class tensor: any operator as one box over whole operands. */
+#include <string.h>
+
+#include "kernels/kern_parts.h"
+
+static bool is_number(enum dtype t)
+{
+    return dtype_bytes(t) > 0 && t != DTYPE_C64 && t != DTYPE_C128;
+}
+
+static bool tensor_fits(const struct layer *l, enum tensor_op op,
+                        const char **why)
+{
+    *why = "this operator of class tensor";
+    if (l->p.tensor.op != op) {
+        return false;
+    }
+    *why = "elements of this type";
+    for (uint32_t i = 0; i < l->n_in; i++) {
+        if (l->in[i].buf == BUF_NONE || !is_number(l->in[i].dtype)) {
+            return false;
+        }
+    }
+    return is_number(l->out.dtype);
+}
+
+#define TENSOR_FITS(NAME, OP)                                                  \
+    bool tensor_##NAME##_fits(const struct layer *l, const char **why)         \
+    {                                                                          \
+        return tensor_fits(l, OP, why);                                        \
+    }
+TENSOR_FITS(conv, TENSOR_CONV)
+TENSOR_FITS(deconv, TENSOR_DECONV)
+TENSOR_FITS(pool, TENSOR_POOL)
+TENSOR_FITS(matmul, TENSOR_MATMUL)
+TENSOR_FITS(taps, TENSOR_TAPS)
+
+static void put_operand(const struct arg_in *in, const struct operand *o,
+                        uint32_t k, struct flx_tensor_arg *a, struct fit *f)
+{
+    uint64_t col0 = o->col0;
+    a->at[k] = k;
+    if (o->buf == BUF_WEIGHTS) {
+        a->at[k] = FLX_AT_WEIGHTS;
+        col0 += in->start[o->weight_ix] / dtype_bytes(o->dtype);
+    }
+    a->col0[k] = fit_i(f, (int64_t)col0);
+    a->type[k] = (uint32_t)o->dtype;
+    a->rank[k] = o->rank;
+    for (uint32_t d = 0; d < o->rank; d++) {
+        a->dim[k * FLX_MAX_RANK + d] = fit_u(f, o->dim[d]);
+        a->stride[k * FLX_MAX_RANK + d] = fit_i(f, o->stride[d]);
+    }
+}
+
+void tensor_args(const struct arg_in *in, uint32_t *word, struct fit *f)
+{
+    const struct layer *l = in->l;
+    struct flx_tensor_arg *a = (struct flx_tensor_arg *)(void *)word;
+    a->n_op = l->n_in + 1;
+    put_operand(in, &l->out, 0, a, f);
+    for (uint32_t i = 0; i < l->n_in; i++) {
+        put_operand(in, &l->in[i], i + 1, a, f);
+    }
+    memcpy(a->p, l->p.tensor.i, sizeof a->p);
+    memcpy(a->f, l->p.tensor.f, sizeof a->f);
+}
+
+/* Scalar code: a multiply-add about as slow as eight elements of a fast
+ * elementwise layer, and everything is touched once. */
+uint64_t tensor_ns(const struct layer *l, const struct device *d)
+{
+    uint64_t n = 8 * l->macs;
+    for (uint32_t i = 0; i <= l->n_in; i++) {
+        const struct operand *const o = i < l->n_in ? &l->in[i] : &l->out;
+        uint64_t own = 8;
+        for (uint32_t k = 0; k < o->rank; k++) {
+            own *= o->dim[k];
+        }
+        n += own;
+    }
+    return rate_ns(n, d->speed[SPEED_EWISE]);
+}
