@@ -31,6 +31,19 @@ enum fold_end fold_view(struct fold *f, const struct node *n)
     return FOLD_DONE;
 }
 
+enum fold_end fold_dropout(struct fold *f, const struct node *n)
+{
+    const struct value *const mask = node_out(f->g, n, 1);
+    if (mask) {
+        uint8_t *const dst = fold_alloc(f, n, 1);
+        if (!dst) {
+            return FOLD_FAILED;
+        }
+        memset(dst, 1, mask->data.len);
+    }
+    return fold_view(f, n);
+}
+
 /* A table of embeddings that is the right side of products, too: lowering sees
  * the transpose as strides, and both uses as one constant. */
 static bool is_tied_table(const struct graph *g, const struct node *n)

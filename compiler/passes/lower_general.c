@@ -348,6 +348,9 @@ static double source_at(const struct resize_axis *a, double i)
         return from * (a->in - 1) +
                (a->out > 1 ? i * span / (a->out - 1) : span / 2);
     }
+    if (strcmp(mode, "tf_half_pixel_for_nn") == 0) { /* of opset 11 alone */
+        return (i + 0.5) / a->scale;
+    }
     return half; /* half_pixel: resize_params knows no others */
 }
 

@@ -354,8 +354,9 @@ static bool resize_words(struct cx *cx, const struct node *n,
                          const struct resize_params *r)
 {
     static const char *const coords[] = {
-        "half_pixel",    "half_pixel_symmetric", "pytorch_half_pixel",
-        "align_corners", "asymmetric",           "tf_crop_and_resize"};
+        "half_pixel",          "half_pixel_symmetric", "pytorch_half_pixel",
+        "align_corners",       "asymmetric",           "tf_crop_and_resize",
+        "tf_half_pixel_for_nn"};
     static const char *const nearests[] = {
         "round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
     bool knows_coord = false;

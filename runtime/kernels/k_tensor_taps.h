@@ -59,7 +59,7 @@ FLX_INLINE void k_tensor_taps(const struct flx_call *call,
         }
         const uint32_t row = at[axis] * taps;
         const int64_t first =
-            flx_get_int(FLX_I32, flx_tensor_off(&index, (ptrdiff_t)row));
+            flx_get_int(index.type, flx_tensor_off(&index, (ptrdiff_t)row));
         if (first < 0) {
             flx_copy_one(dst, fill, bytes);
         } else if (!a->p[2]) {
@@ -71,7 +71,7 @@ FLX_INLINE void k_tensor_taps(const struct flx_call *call,
             double s = 0.0;
             for (uint32_t t = 0; t < taps; t++) {
                 const ptrdiff_t from = (ptrdiff_t)flx_get_int(
-                    FLX_I32, flx_tensor_off(&index, (ptrdiff_t)(row + t)));
+                    index.type, flx_tensor_off(&index, (ptrdiff_t)(row + t)));
                 const struct flx_number x = flx_get(
                     in.type, flx_tensor_off(&in, off + from * in.stride[axis]));
                 const double c = flx_get_float(

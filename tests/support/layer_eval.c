@@ -432,7 +432,7 @@ static void eval_image(struct eval *e)
 
 static double apply(const struct expr_step *s, double a, double b)
 {
-    switch (s->op) {
+    switch ((int)s->op) {
     case EXPR_ADD:
         return a + b;
     case EXPR_SUB:
@@ -473,13 +473,9 @@ static double apply(const struct expr_step *s, double a, double b)
         return sigmoid(b);
     case EXPR_TANH:
         return tanh(b);
-    case EXPR_IN:
-    case EXPR_IMM:
-    case EXPR_SELECT:
-    case EXPR_OP_COUNT:
-        break;
+    default: /* of the typed kernel */
+        return NAN;
     }
-    return NAN;
 }
 
 static bool is_binary(enum expr_op op)
@@ -759,6 +755,36 @@ static void (*const evals[LAYER_KIND_COUNT])(struct eval *e) = {
     [LAYER_MATMUL] = eval_matmul,   [LAYER_REDUCE] = eval_reduce,
     [LAYER_NORM] = eval_norm,       [LAYER_ATTENTION] = eval_attention,
 };
+
+static bool is_plain(enum dtype t)
+{
+    return t != DTYPE_F16 && t != DTYPE_BF16 && t != DTYPE_U64;
+}
+
+bool layer_eval_knows(const struct layers *l)
+{
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        const struct layer *const y = &l->layer[i];
+        const bool is_f32 = y->n_in > 0 && y->in[0].dtype == DTYPE_F32 &&
+                            y->out.dtype == DTYPE_F32;
+        bool knows = y->kind != LAYER_TENSOR;
+        if (y->kind == LAYER_REDUCE) {
+            knows = is_f32 && y->p.reduce.op <= REDUCE_L2;
+        } else if (y->kind == LAYER_CAST) {
+            knows = is_plain(y->in[0].dtype) && is_plain(y->out.dtype);
+        }
+        for (uint32_t k = 0; y->kind == LAYER_EWISE && k < y->p.ewise.n_step;
+             k++) {
+            const struct expr_step *const s = &y->p.ewise.step[k];
+            knows = knows && s->op <= EXPR_SELECT &&
+                    (s->type == DTYPE_NONE || s->type == DTYPE_F32);
+        }
+        if (!knows) {
+            return false;
+        }
+    }
+    return true;
+}
 
 const char *layer_eval(const struct layers *l, struct arena *a,
                        const uint8_t *const *input, const uint8_t **output)

@@ -495,17 +495,27 @@ static void import__makes_a_pinned_input_constant(void **state)
 {
     struct fixture *f = *state;
     struct graph g;
-    struct const_pin pin = {"k", -1};
+    double number = -1;
+    struct const_pin pin = {"k", &number, 1, NULL};
     assert_true(import_pinned(f, NULL, &pin, &g));
     assert_int_equal(g.n_input, 1);
     const struct value *const k = onnx_text_value(&g, "k");
     assert_true(k->is_const);
     assert_int_equal(k->data.len, 16);
     assert_true((int64_t)le64_get(k->data.data + 8) == -1);
-    pin.value = 0.5; /* no integer */
+    const double list[] = {3, 5};
+    pin = (struct const_pin){"k", list, 2, NULL};
+    assert_true(import_pinned(f, NULL, &pin, &g));
+    assert_true((int64_t)le64_get(onnx_text_value(&g, "k")->data.data + 8) ==
+                5);
+    pin.n_value = 1;
+    number = 0.5; /* no integer */
+    pin.value = &number;
     assert_false(import_pinned(f, NULL, &pin, &g));
     assert_diag(f, E_USAGE, "--const");
-    pin = (struct const_pin){"x", 1}; /* without a static shape */
+    number = 1;
+    pin =
+        (struct const_pin){"x", &number, 1, NULL}; /* without a static shape */
     assert_false(import_pinned(f, NULL, &pin, &g));
     assert_diag(f, E_USAGE, "--const");
 }

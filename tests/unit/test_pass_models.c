@@ -117,7 +117,7 @@ static const char *compare(struct fixture *f, const struct graph *g,
 static bool is_refusal(enum diag_id id)
 {
     return id == E_OP_UNKNOWN || id == E_OPSET || id == E_UNSUPPORTED ||
-           id == E_TYPE;
+           id == E_NEEDS_CONST || id == E_TYPE;
 }
 
 static void try_model(struct fixture *f, const char *dir, enum pin_mode mode,

@@ -15,8 +15,14 @@
 #include "k_norm.h"
 #include "k_pool.h"
 #include "k_reduce.h"
+#include "k_reduce_any.h"
 #include "k_resize.h"
 #include "k_softmax.h"
+#include "k_tensor_conv.h"
+#include "k_tensor_matmul.h"
+#include "k_tensor_pool.h"
+#include "k_tensor_taps.h"
+#include "k_typed.h"
 #include "k_winograd.h"
 
 #define INSTANCE(NAME, FN, FAMILY, ID, ROWS, PANELS, ...)                      \

@@ -32,11 +32,11 @@ static void compare(const char *isa, instances_fn get)
     uint8_t *scratch = aligned_alloc(64, SCRATCH_BYTES);
     assert_non_null(scratch);
     uint64_t seed = 7;
-    uint32_t seen = 0;
+    uint64_t seen = 0;
     for (uint32_t i = 0; get(i); i++) {
         const struct kernel_instance *k = get(i);
         const flx_kernel_fn at_run_time = flx_kernel_find(isa, k->id);
-        seen |= 1u << k->id;
+        seen |= UINT64_C(1) << k->id;
         for (uint32_t round = 0; round < ROUNDS; round++) {
             struct flx_call call = {.w = mem[4],
                                     .scratch = scratch,

@@ -30,10 +30,10 @@ static void make_step(struct kt *k, struct fixture *f, enum expr_op op,
     k->l->in[1] = kt_dense(k, DTYPE_F32, 2, dim, 1, true);
     k->l->n_in = binary ? 2 : 1;
     k->l->p.ewise = (struct ewise_param){.n_step = binary ? 3 : 2,
-                                         .step = {{EXPR_IN, 0, 0}, {op, 0, 0}}};
+                                         .step = {{.op = EXPR_IN}, {.op = op}}};
     if (binary) {
-        k->l->p.ewise.step[1] = (struct expr_step){EXPR_IN, 1, 0};
-        k->l->p.ewise.step[2] = (struct expr_step){op, 0, 0};
+        k->l->p.ewise.step[1] = (struct expr_step){EXPR_IN, 1, 0, DTYPE_F32};
+        k->l->p.ewise.step[2] = (struct expr_step){.op = op};
     }
     kt_finish(k, 0);
 }

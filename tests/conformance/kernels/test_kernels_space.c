@@ -68,9 +68,10 @@ static double value(struct kt *k, const struct operand *o, const uint64_t *at)
 
 /* ---- elementwise ---- */
 
+/* The steps of k_ewise_f32. */
 static double step_of(enum expr_op op, double a, double b)
 {
-    switch (op) {
+    switch ((int)op) {
     case EXPR_ADD:
         return a + b;
     case EXPR_SUB:
@@ -111,13 +112,9 @@ static double step_of(enum expr_op op, double a, double b)
         return tanh(a);
     case EXPR_PRELU:
         return ref_binary_one(REF_PRELU, a, b);
-    case EXPR_IN:
-    case EXPR_IMM:
-    case EXPR_SELECT:
-    case EXPR_OP_COUNT:
-        break;
+    default:
+        return a;
     }
-    return a;
 }
 
 static bool is_binary(enum expr_op op)
@@ -170,11 +167,11 @@ static void add_steps(struct layer *l, const struct expr_step *s, uint32_t n)
  * where they can be; with and without activation. */
 static void ewise__walks_any_strides(void **state)
 {
-    const struct expr_step steps[] = {{EXPR_IN, 0, 0},
-                                      {EXPR_IN, 1, 0},
-                                      {EXPR_ADD, 0, 0},
-                                      {EXPR_IN, 2, 0},
-                                      {EXPR_MUL, 0, 0}};
+    const struct expr_step steps[] = {{EXPR_IN, 0, 0, DTYPE_F32},
+                                      {EXPR_IN, 1, 0, DTYPE_F32},
+                                      {EXPR_ADD, 0, 0, DTYPE_F32},
+                                      {EXPR_IN, 2, 0, DTYPE_F32},
+                                      {EXPR_MUL, 0, 0, DTYPE_F32}};
     const uint64_t dims[][4] = {{2, 3, 4, 5},
                                 {1, 5, 1, 130},
                                 {3, 1, 7, 1},
@@ -232,16 +229,16 @@ static void ewise__knows_every_step(void **state)
         l->n_in = 2;
         /* 0.25 + x^2, a positive number; op it with 1.5 + y. */
         const struct expr_step steps[] = {
-            {EXPR_IN, 0, 0},
-            {EXPR_IN, 0, 0},
-            {EXPR_MUL, 0, 0},
-            {EXPR_IMM, 0, 0.25f},
-            {EXPR_ADD, 0, 0},
-            {EXPR_IN, 1, 0},
-            {EXPR_IMM, 0, 1.5f},
-            {EXPR_ADD, 0, 0},
-            {is_binary(op) ? (enum expr_op)op : EXPR_SUB, 0, 0},
-            {is_binary(op) ? EXPR_ABS : (enum expr_op)op, 0, 0}};
+            {EXPR_IN, 0, 0, DTYPE_F32},
+            {EXPR_IN, 0, 0, DTYPE_F32},
+            {EXPR_MUL, 0, 0, DTYPE_F32},
+            {EXPR_IMM, 0, 0.25f, DTYPE_F32},
+            {EXPR_ADD, 0, 0, DTYPE_F32},
+            {EXPR_IN, 1, 0, DTYPE_F32},
+            {EXPR_IMM, 0, 1.5f, DTYPE_F32},
+            {EXPR_ADD, 0, 0, DTYPE_F32},
+            {is_binary(op) ? (enum expr_op)op : EXPR_SUB, 0, 0, DTYPE_F32},
+            {is_binary(op) ? EXPR_ABS : (enum expr_op)op, 0, 0, DTYPE_F32}};
         add_steps(l, steps, ARRAY_LEN(steps));
         if (op == EXPR_LOG || op == EXPR_SQRT || op == EXPR_RECIP) {
             l->p.ewise.step[8].op = EXPR_ADD;
@@ -258,10 +255,11 @@ static void ewise__knows_every_step(void **state)
 static void ewise__selects(void **state)
 {
     const uint64_t dim[2] = {5, 150};
-    const struct expr_step steps[] = {{EXPR_IN, 0, 0},   {EXPR_IN, 1, 0},
-                                      {EXPR_IMM, 0, 3},  {EXPR_ADD, 0, 0},
-                                      {EXPR_IMM, 0, -7}, {EXPR_SELECT, 0, 0},
-                                      {EXPR_IN, 1, 0},   {EXPR_ADD, 0, 0}};
+    const struct expr_step steps[] = {
+        {EXPR_IN, 0, 0, DTYPE_F32},   {EXPR_IN, 1, 0, DTYPE_F32},
+        {EXPR_IMM, 0, 3, DTYPE_F32},  {EXPR_ADD, 0, 0, DTYPE_F32},
+        {EXPR_IMM, 0, -7, DTYPE_F32}, {EXPR_SELECT, 0, 0, DTYPE_F32},
+        {EXPR_IN, 1, 0, DTYPE_F32},   {EXPR_ADD, 0, 0, DTYPE_F32}};
     struct kt k;
     kt_start(&k, *state, LAYER_EWISE);
     struct layer *l = k.l;
