@@ -66,7 +66,7 @@ fold_fn fold_clip;
 fold_fn fold_reduce;
 
 /* fold_move.c */
-fold_fn fold_view; /* same bytes under another shape */
+fold_fn fold_view;    /* same bytes under another shape */
 fold_fn fold_dropout; /* with a mask that is all true */
 fold_fn fold_transpose;
 fold_fn fold_concat;

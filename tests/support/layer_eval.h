@@ -8,8 +8,8 @@
 #include "ir/layer.h"
 
 /* Whether it knows all the layers: those of class tensor, expressions and
- * reductions over other types than f32 and casts of 16-bit floats it does not;
- * the conformance tests judge them. */
+ * reductions over other types than f32 and casts of f16, bf16, f64 and u64 it
+ * does not; the conformance tests judge them. */
 bool layer_eval_knows(const struct layers *l);
 
 /* Runs every layer in order on buffers that are full of NaN at first.

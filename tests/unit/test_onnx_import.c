@@ -172,7 +172,7 @@ static void import__refuses_what_it_does_not_know(void **state)
                    E_OP_UNKNOWN, "n");
     assert_non_null(strstr(f->diag.text, "control flow"));
     assert_refused(f, "opset 6\ninput x f32 2\noutput x\n", E_OPSET, "");
-    assert_refused(f, "opset 23\ninput x f32 2\noutput x\n", E_OPSET, "");
+    assert_refused(f, "opset 28\ninput x f32 2\noutput x\n", E_OPSET, "");
     assert_refused(f, "input x f32 2\noutput x\n", E_OPSET, "");
 }
 
