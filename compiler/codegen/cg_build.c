@@ -137,6 +137,12 @@ static bool build_layers(const struct layers *l, const struct chunks *c,
             .scratch_bytes =
                 fit_u32(f, k->cand[i].scratch_bytes, "a layer's scratch"),
         };
+        if (t->panel_entries > 0) {
+            layer[i].index_bytes = (uint16_t)dtype_bytes(s->in[0].dtype);
+            layer[i].entries =
+                fit_u32(f, s->p.embed.n_entry, "a table's entries");
+            layer[i].panel_entries = t->panel_entries;
+        }
         arg[at++] = arg_buf(&s->out);
         for (uint32_t j = 0; j < s->n_in; j++) {
             arg[at++] = arg_buf(&s->in[j]);
@@ -265,8 +271,10 @@ static void encode_loads(const struct plan *p, struct words *w, struct fit *f)
         const struct plan_load *b = &p->load[i];
         switch (b->op) {
         case PLAN_LOAD:
-            put(w, FLX_LOAD | (b->resident ? FLX_LOAD_RESIDENT << 4 : 0));
-            put(w, b->chunk0);
+            put(w, FLX_LOAD | (b->resident ? FLX_LOAD_RESIDENT << 4
+                               : b->picks  ? FLX_LOAD_PICKS << 4
+                                           : 0));
+            put(w, b->picks ? b->layer : b->chunk0);
             put(w, b->n_chunk);
             put(w, fit_u32(f, b->addr, "an address"));
             put(w, fit_i32(f, b->wait, "a compute counter"));

@@ -198,15 +198,19 @@ static void print_layers(const struct cg_model *g, struct buf *b)
         buf_char(b, '\n');
     }
     buf_str(b, "};\n\n/* kernel, operands, first operand, rows, panels, K "
-               "blocks, first chunk,\n * chunks, reserved, scratch bytes of a "
-               "thread */\nstatic const struct flx_layer layers[] = {\n");
+               "blocks, first chunk,\n * chunks, bytes of an index, entries, "
+               "entries of a panel, scratch bytes of a\n * thread */\nstatic "
+               "const struct flx_layer layers[] = {\n");
     for (uint32_t i = 0; i < m->n_layer; i++) {
         const struct flx_layer *l = &m->layer[i];
         buf_printf(
-            b, "    {%u, %u, %luu, %luu, %u, %u, %luu, %u, 0, %luu}, /* ",
+            b,
+            "    {%u, %u, %luu, %luu, %u, %u, %luu, %u, %u, %luu, %luu, %luu}, "
+            "/* ",
             l->kernel, l->n_arg, (unsigned long)l->arg0, (unsigned long)l->rows,
             l->n_panel, l->n_kblock, (unsigned long)l->chunk0, l->n_chunk,
-            (unsigned long)l->scratch_bytes);
+            l->index_bytes, (unsigned long)l->entries,
+            (unsigned long)l->panel_entries, (unsigned long)l->scratch_bytes);
         cg_comment_text(b, g->layer_name[i]);
         buf_str(b, " */\n");
     }

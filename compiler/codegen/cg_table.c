@@ -44,6 +44,9 @@ static void put_layers(struct buf *b, const struct cg_model *g)
         buf_le32(b, l->n_kblock);
         buf_le32(b, l->chunk0);
         buf_le32(b, l->n_chunk);
+        buf_le32(b, l->index_bytes);
+        buf_le32(b, l->entries);
+        buf_le32(b, l->panel_entries);
         buf_le32(b, l->scratch_bytes);
         buf_le64(b, g->layer_macs[i]);
         put_string(b, g->layer_name[i]);

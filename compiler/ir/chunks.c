@@ -33,14 +33,17 @@ static bool check_layer(const struct chunks *c, const struct layers *l,
     uint32_t panel = 0;
     for (uint32_t i = t->chunk0; i < t->chunk0 + t->n_chunk; i++) {
         const struct chunk *const k = &c->chunk[i];
-        if (kb == t->n_kblock || k->layer != ix || k->kblock != kb ||
-            k->panel != panel || k->n_panel == 0 ||
+        if (kb == t->n_kblock || (k->layer != ix && !t->borrows) ||
+            k->kblock != kb || k->panel != panel || k->n_panel == 0 ||
             k->n_panel > t->n_panel - panel) {
             return wrong(cx, l, ix, "a chunk out of order", i);
         }
         if (k->raw_bytes != k->n_panel * t->panel_bytes[kb] ||
             k->raw_bytes == 0 || k->raw_bytes % PANEL_ALIGN != 0) {
             return wrong(cx, l, ix, "a chunk's size", k->raw_bytes);
+        }
+        if (t->is_table && (k->n_panel != 1 || k->codec != CODEC_RAW)) {
+            return wrong(cx, l, ix, "a chunk of a table", i);
         }
         panel += k->n_panel;
         if (panel == t->n_panel) {
@@ -100,7 +103,7 @@ bool chunks_check(const struct chunks *c, const struct layers *l, struct cx *cx)
         if (!check_layer(c, l, i, cx)) {
             return false;
         }
-        n += c->lattice[i].n_chunk;
+        n += c->lattice[i].borrows ? 0 : c->lattice[i].n_chunk;
     }
     if (n != c->n_chunk) {
         return diag_error(cx->diag, E_INTERNAL, at_none(),

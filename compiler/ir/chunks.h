@@ -36,6 +36,12 @@ struct lattice {
     uint64_t *panel_bytes; /* n_kblock; of one panel in that K block; x 64 */
     uint32_t chunk0;
     uint32_t n_chunk;
+    /* Of a table (LAYER_EMBED) of more than one panel: entries of a panel;
+     * else 0. A run may load the panels of its entries alone, one at a time:
+     * panels of a table are chunks of their own, raw. */
+    uint32_t panel_entries;
+    bool is_table; /* such chunks, or those of a convolution tied to a table */
+    bool borrows;  /* the chunks are those of the tied convolution */
 };
 
 struct chunks {

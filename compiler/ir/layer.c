@@ -95,7 +95,8 @@ void layers_finish(struct layers *l)
             touch(l, i, &y->in[k]);
         }
         touch(l, i, &y->out);
-        for (uint32_t k = 0; k < y->n_weight; k++) {
+        const bool is_tied = y->kind == LAYER_EMBED && y->p.embed.tied;
+        for (uint32_t k = 0; k < y->n_weight && !is_tied; k++) {
             l->weight_bytes +=
                 weight_count(&y->weight[k]) * dtype_bytes(y->weight[k].dtype);
         }

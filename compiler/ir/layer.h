@@ -150,6 +150,11 @@ enum layer_kind {
     /* Class tensor: one box (rank 1, dimension 1) over whole operands of ranks
      * of their own; p.tensor says what it computes. */
     LAYER_TENSOR,
+    /* Rows of a constant table, picked at run time: output row r is entry
+     * index[r], as GATHER takes it. in[0]: the indices, dense from the start
+     * of a buffer held in full. weight[0]: the table, [entry][element], dense.
+     * p.embed. */
+    LAYER_EMBED,
     LAYER_KIND_COUNT
 };
 
@@ -343,6 +348,13 @@ struct tensor_param {
     float f[TENSOR_MAX_FLOAT];
 };
 
+struct embed_param {
+    uint64_t n_entry;
+    /* A convolution whose weights are this table, [entry][1][1][element], so
+     * that one copy of it may serve both; NULL: none. */
+    const struct layer *tied;
+};
+
 struct layer {
     const char *name; /* the ONNX node this layer mainly is */
     const char *op;   /* its ONNX operator, for messages */
@@ -372,6 +384,7 @@ struct layer {
         struct norm_param norm;
         struct attention_param attention;
         struct tensor_param tensor;
+        struct embed_param embed;
     } p;
 };
 

@@ -439,6 +439,28 @@ static bool check_tensor(const struct check *c)
            bad(c, "a layer of class tensor is not one box");
 }
 
+static bool check_embed(const struct check *c)
+{
+    const struct layer *const y = c->y;
+    const struct operand *const ix = &y->in[0];
+    const struct weight *const w = &y->weight[0];
+    if (y->n_in != 1 || y->n_weight != 1 || y->rank != 2 || y->row_dims != 1 ||
+        ix->rank != 1 || ix->dim[0] != y->rows || ix->by_row ||
+        ix->buf >= c->l->n_buf || ix->col0 != 0 ||
+        (ix->dim[0] > 1 && ix->stride[0] != 1) ||
+        (ix->dtype != DTYPE_I32 && ix->dtype != DTYPE_I64) || w->rank != 2 ||
+        w->dim[0] != y->p.embed.n_entry || w->dim[1] != y->dim[1] ||
+        w->dtype != y->out.dtype) {
+        return bad(c, "a table or its indices do not fit");
+    }
+    const struct layer *const t = y->p.embed.tied;
+    return !t ||
+           (t->kind == LAYER_CONV && t->weight[0].dim[0] == w->dim[0] &&
+            t->weight[0].dim[3] == w->dim[1] && w->dtype == DTYPE_F32 &&
+            t->weight[0].data.data == w->data.data) ||
+           bad(c, "a tied table is another one");
+}
+
 static bool (*const kind_checks[LAYER_KIND_COUNT])(const struct check *) = {
     [LAYER_CONV] = check_conv,          [LAYER_DECONV] = check_conv,
     [LAYER_POOL] = check_image_layer,   [LAYER_EWISE] = check_ewise,
@@ -447,7 +469,7 @@ static bool (*const kind_checks[LAYER_KIND_COUNT])(const struct check *) = {
     [LAYER_CAST] = check_like,          [LAYER_GATHER] = check_gather,
     [LAYER_MATMUL] = check_matmul,      [LAYER_REDUCE] = check_reduce,
     [LAYER_NORM] = check_norm,          [LAYER_ATTENTION] = check_attention,
-    [LAYER_TENSOR] = check_tensor,
+    [LAYER_TENSOR] = check_tensor,      [LAYER_EMBED] = check_embed,
 };
 
 static bool check_layer(const struct check *c)

@@ -11,7 +11,7 @@ static const char *const kinds[LAYER_KIND_COUNT] = {
     [LAYER_CAST] = "cast",       [LAYER_GATHER] = "gather",
     [LAYER_MATMUL] = "matmul",   [LAYER_REDUCE] = "reduce",
     [LAYER_NORM] = "norm",       [LAYER_ATTENTION] = "attention",
-    [LAYER_TENSOR] = "tensor",
+    [LAYER_TENSOR] = "tensor",   [LAYER_EMBED] = "embed",
 };
 
 static const char *const acts[ACT_COUNT] = {
@@ -260,6 +260,15 @@ static void put_param(struct buf *out, const struct layer *y)
         buf_printf(out, "  scale %a mask %s", (double)y->p.attention.scale,
                    masks[y->p.attention.mask]);
         buf_str(out, y->p.attention.is_causal ? " causal\n" : "\n");
+        break;
+    case LAYER_EMBED:
+        buf_printf(out, "  entries %llu",
+                   (unsigned long long)y->p.embed.n_entry);
+        if (y->p.embed.tied) {
+            buf_str(out, " tied to ");
+            put_name(out, y->p.embed.tied->name);
+        }
+        buf_char(out, '\n');
         break;
     case LAYER_KIND_COUNT:
         assert(false);

@@ -2,6 +2,13 @@
 
 #include "base/crc32c.h"
 #include "base/le.h"
+#include "base/size.h"
+
+uint64_t plan_pick_room(uint64_t raw_bytes, uint64_t align)
+{
+    const uint64_t len = size_div_up(raw_bytes, align) * align;
+    return align > 64 ? len + align : len;
+}
 
 bool plan_buf_is_live(const struct buffer *b, uint32_t lo, uint32_t hi)
 {

@@ -43,6 +43,11 @@ struct plan_load {
     uint32_t chunk0;
     uint32_t n_chunk;
     bool resident;
+    /* One chunk of table `layer`, the one with the entry that the index of row
+     * t picks in iteration t; chunk0 is the table's first, n_chunk is 1. addr
+     * is a multiple of the alignment of loads. */
+    bool picks;
+    uint32_t layer;
     uint64_t addr;
     int64_t wait; /* compute counter, relative to the run; 0: when it has
                      begun; < 0: tail of the run before */
@@ -101,6 +106,11 @@ struct plan_set {
     struct plan *plan; /* in the order of --budgets */
     uint32_t n_plan;
 };
+
+/* Bytes that a load which picks needs from its address on: the chunk may lie
+ * anywhere between two multiples of the alignment, and is read with both ends.
+ */
+uint64_t plan_pick_room(uint64_t raw_bytes, uint64_t align);
 
 /* Whether a buffer holds something at boundary [lo, hi). At lo == hi == 0, the
  * idle point between runs, these are the inputs and the outputs. */

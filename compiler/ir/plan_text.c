@@ -96,6 +96,12 @@ static void print_load(const struct plan_load *b, struct buf *out)
 {
     switch (b->op) {
     case PLAN_LOAD:
+        if (b->picks) {
+            buf_printf(out, "pick-load %u %u %llu %lld %lld\n", b->layer,
+                       b->chunk0, ull(b->addr), (long long)b->wait,
+                       (long long)b->wait_step);
+            break;
+        }
         buf_printf(out, "%s %u %u %llu %lld %lld\n",
                    b->resident ? "resident-load" : "load", b->chunk0,
                    b->n_chunk, ull(b->addr), (long long)b->wait,
@@ -270,6 +276,13 @@ static bool read_load(struct text *t, struct plan_load *b)
         return u32_at(t, 1, &b->n_iter) && u32_at(t, 2, &b->body);
     }
     b->op = PLAN_LOAD;
+    if (is(t, "pick-load", 6)) {
+        b->picks = true;
+        b->n_chunk = 1;
+        return u32_at(t, 1, &b->layer) && u32_at(t, 2, &b->chunk0) &&
+               u64_at(t, 3, &b->addr) && i64_at(t, 4, &b->wait) &&
+               i64_at(t, 5, &b->wait_step);
+    }
     b->resident = is(t, "resident-load", 6);
     return (b->resident || is(t, "load", 6)) && u32_at(t, 1, &b->chunk0) &&
            u32_at(t, 2, &b->n_chunk) && u64_at(t, 3, &b->addr) &&

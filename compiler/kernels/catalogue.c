@@ -146,7 +146,41 @@ static uint64_t panel_bytes(const struct layer *l, const struct conv_cut *cut,
 
 static bool is_conv(const struct kern *k)
 {
-    return k->weights != WEIGHTS_PLAIN && k->weights != WEIGHTS_HEADS;
+    return k->weights == WEIGHTS_CONV || k->weights == WEIGHTS_DEPTHWISE ||
+           k->weights == WEIGHTS_LANES;
+}
+
+/* Bytes of a table's panel: what a run reads of it for one entry. */
+enum { TABLE_GOAL = 16384 };
+
+/* Panels of a 1x1 convolution are [16 biases][element][16 entries]. */
+static struct table_cut table_of(const struct layer *l,
+                                 const struct options *opt)
+{
+    struct table_cut t;
+    const struct layer *tied = l->p.embed.tied;
+    const char *why = NULL;
+    const struct kern *k = tied ? kern_find(tied, opt, &why) : NULL;
+    if (k && k->weights == WEIGHTS_CONV) {
+        struct conv_cut cut;
+        kern_conv_cut(tied, k, opt->target->chunk_limit, &cut);
+        t = (struct table_cut){
+            .is_tied = true,
+            .entries = FLX_PANEL,
+            .n_panel = cut.n_panel,
+            .panel_bytes = panel_bytes(tied, &cut, 0),
+            .first = tied->epi.act == ACT_PRELU
+                         ? PARAM_ROWS * (uint64_t)ROW_BYTES
+                         : ROW_BYTES,
+            .entry_step = sizeof(float),
+            .elem_step = ROW_BYTES,
+        };
+        if (cut.n_kblock == 1) {
+            return t;
+        }
+    }
+    embed_cut(l, size_min(TABLE_GOAL, opt->target->chunk_goal), &t);
+    return t;
 }
 
 static struct conv_cut cut_of(const struct layer *l, const struct kern *k,
@@ -157,6 +191,8 @@ static struct conv_cut cut_of(const struct layer *l, const struct kern *k,
         kern_conv_cut(l, k, opt->target->chunk_limit, &cut);
     } else if (k->weights == WEIGHTS_HEADS) {
         cut.n_panel = attention_panels(l);
+    } else if (k->weights == WEIGHTS_TABLE) {
+        cut.n_panel = table_of(l, opt).n_panel;
     }
     return cut;
 }
@@ -188,6 +224,13 @@ bool kern_lattice(const struct layer *l, const struct options *opt,
         out.panel_bytes[i] =
             is_conv(k) ? panel_bytes(l, &cut, i) : plain_bytes(l, start);
     }
+    if (k->weights == WEIGHTS_TABLE) {
+        const struct table_cut table = table_of(l, opt);
+        out.panel_bytes[0] = table.panel_bytes;
+        out.borrows = table.is_tied;
+        out.is_table = table.n_panel > 1;
+        out.panel_entries = out.is_table ? (uint32_t)table.entries : 0;
+    }
     *t = out;
     return true;
 }
@@ -202,6 +245,13 @@ bool kern_pack(const struct layer *l, const struct options *opt,
     }
     assert(kblock < t->n_kblock && n_panel <= t->n_panel &&
            panel <= t->n_panel - n_panel);
+    if (k->weights == WEIGHTS_TABLE) {
+        const struct table_cut table = table_of(l, opt);
+        for (uint32_t i = 0; i < n_panel; i++) {
+            pack_table(l, &table, panel + i, dst + i * table.panel_bytes);
+        }
+        return true;
+    }
     if (!is_conv(k)) {
         pack_plain(l, dst);
         return true;
@@ -271,7 +321,11 @@ bool kern_cand(const struct layers *layers, const struct layer *l,
     }
     uint64_t start[LAYER_MAX_WEIGHT];
     plain_bytes(l, start);
-    const struct arg_in in = {layers, l, &cut, start};
+    struct table_cut table = {0};
+    if (k->weights == WEIGHTS_TABLE) {
+        table = table_of(l, opt);
+    }
+    const struct arg_in in = {layers, l, &cut, start, &table};
     struct fit fit = {false};
     k->args(&in, word, &fit);
     if (fit.bad) {
@@ -286,7 +340,8 @@ bool kern_cand(const struct layers *layers, const struct layer *l,
         .n_word = n_word,
         .row_grid = k->row_grid,
         .rows_cut = true,
-        .panels_cut = k->weights != WEIGHTS_PLAIN,
+        .panels_cut =
+            k->weights != WEIGHTS_PLAIN && k->weights != WEIGHTS_TABLE,
         .scratch_bytes = k->scratch(l),
         .box_ns = opt->device->step_ns,
         .all_ns = k->cost(l, opt->device),

@@ -15,7 +15,8 @@ enum kern_weights {
     WEIGHTS_DEPTHWISE,
     WEIGHTS_LANES,
     WEIGHTS_PLAIN,
-    WEIGHTS_HEADS
+    WEIGHTS_HEADS,
+    WEIGHTS_TABLE
 };
 
 /* How a convolution's weights are cut; numbers as in catalogue.h. */
@@ -37,12 +38,26 @@ struct fit {
 uint32_t fit_u(struct fit *f, uint64_t v);
 int32_t fit_i(struct fit *f, int64_t v);
 
+/* How a table is cut: into panels of its own, or those of the convolution that
+ * it is tied to, if that is not cut along K. Element c of entry i lies at byte
+ * first + (i % entries) * entry_step + c * elem_step of panel i / entries. */
+struct table_cut {
+    bool is_tied;
+    uint64_t entries; /* of a panel */
+    uint64_t n_panel;
+    uint64_t panel_bytes;
+    uint64_t first;
+    uint64_t entry_step;
+    uint64_t elem_step;
+};
+
 /* What an argument block is made from. */
 struct arg_in {
     const struct layers *layers; /* for the buffers */
     const struct layer *l;
     const struct conv_cut *cut; /* convolutions */
     const uint64_t *start;      /* PLAIN: of each weight in the panel, bytes */
+    const struct table_cut *table; /* TABLE */
 };
 
 /* One row of kern.def. */
@@ -71,6 +86,12 @@ const struct kern *kern_find(const struct layer *l, const struct options *opt,
 uint64_t attention_panels(const struct layer *l);
 void kern_conv_cut(const struct layer *l, const struct kern *k,
                    uint64_t chunk_limit, struct conv_cut *cut);
+
+/* kern_embed.c: a table with panels of its own. */
+void embed_cut(const struct layer *l, uint64_t panel_goal,
+               struct table_cut *cut);
+void pack_table(const struct layer *l, const struct table_cut *cut,
+                uint64_t panel, uint8_t *dst);
 
 /* kern_pack.c */
 void pack_conv(const struct layer *l, const struct conv_cut *cut,

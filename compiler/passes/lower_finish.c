@@ -390,7 +390,7 @@ static bool finish_nest(struct lower *lw, struct draft *d, uint32_t n_free)
     return true;
 }
 
-/* Kinds that keep their dimensions: MATMUL, GATHER, ATTENTION. */
+/* Kinds that keep their dimensions: MATMUL, GATHER, ATTENTION, EMBED. */
 static bool finish_fixed(struct lower *lw, struct draft *d)
 {
     struct layer *const y = &d->y;
@@ -408,7 +408,9 @@ static bool finish_fixed(struct lower *lw, struct draft *d)
         const struct view *const v = operand_at(d, i);
         struct operand *const o = is_out ? &y->out : &y->in[i];
         /* Rows: the output's, and those of left matrices and queries. */
-        bool by_row = is_out || (y->kind != LAYER_GATHER && i == 0);
+        bool by_row =
+            is_out ||
+            (i == 0 && (y->kind == LAYER_MATMUL || y->kind == LAYER_ATTENTION));
         if (by_row) {
             struct nest t = {.n_op = 1, .d = d, .n = y->row_dims};
             for (uint32_t k = 0; k < y->row_dims; k++) {
@@ -592,6 +594,7 @@ static bool finish_draft(struct lower *lw, struct draft *d)
     case LAYER_NORM:
         return finish_nest(lw, d, d->out.rank - 1);
     case LAYER_ATTENTION:
+    case LAYER_EMBED:
     case LAYER_GATHER:
     case LAYER_MATMUL:
         return finish_fixed(lw, d);
@@ -642,6 +645,26 @@ static void renumber(const uint32_t *map, struct operand *o)
     o->buf = o->buf == BUF_WEIGHTS ? BUF_WEIGHTS : map[o->buf];
 }
 
+/* The last convolution whose weights are the table's own bytes. */
+static const struct layer *find_tied(const struct layers *l,
+                                     const struct layer *table)
+{
+    const struct weight *const w = &table->weight[0];
+    for (uint32_t i = l->n_layer; i-- > 0 && w->dtype == DTYPE_F32;) {
+        const struct layer *const y = &l->layer[i];
+        const struct weight *const v = &y->weight[0];
+        if (y->kind == LAYER_CONV && v->data.data == w->data.data &&
+            v->data.len == w->data.len && y->p.conv.group == 1 &&
+            v->dim[0] == w->dim[0] && v->dim[1] == 1 && v->dim[2] == 1 &&
+            v->dim[3] == w->dim[1] &&
+            (v->dim[0] == 1 || v->stride[0] == w->stride[0]) &&
+            (v->dim[3] == 1 || v->stride[3] == 1)) {
+            return y;
+        }
+    }
+    return NULL;
+}
+
 bool lower_finish(struct lower *lw, struct layers *l)
 {
     uint32_t *const map = arena_new(lw->cx->scratch, uint32_t, lw->n_buf);
@@ -675,6 +698,11 @@ bool lower_finish(struct lower *lw, struct layers *l)
     }
     for (uint32_t i = 0; i < l->n_input; i++) {
         l->input[i].buf = map[l->input[i].buf];
+    }
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        if (l->layer[i].kind == LAYER_EMBED) {
+            l->layer[i].p.embed.tied = find_tied(l, &l->layer[i]);
+        }
     }
     layers_finish(l);
     return true;

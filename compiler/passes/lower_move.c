@@ -296,6 +296,45 @@ static bool is_range(const struct value *ix, int64_t len, int64_t *start,
     return true;
 }
 
+/* Rows of a constant: a layer that need not have all of it in memory. */
+static bool draft_embed(struct lower *lw, uint32_t node_ix,
+                        const struct view *data, struct view *ix)
+{
+    const struct node *const n = &lw->g->node[node_ix];
+    const struct value *const v = &lw->g->value[n->out[0]];
+    if (!view_is_all_plain(ix, lw->buf[ix->buf].n) &&
+        !lower_plain_copy(lw, node_ix, lw->g->value[n->in[1]].name, ix)) {
+        return false;
+    }
+    const uint64_t rows = view_count(ix);
+    const uint64_t size = view_count(data) / data->dim[0];
+    const uint64_t dim[2] = {rows, size};
+    if (!view_reshape(ix, 1, dim, ix)) {
+        return false;
+    }
+    const uint32_t buf =
+        lower_new_buf(lw, v->name, v->dtype, rows * size, size);
+    struct draft *const d = lower_new_draft(lw, node_ix, LAYER_EMBED);
+    if (buf == UINT32_MAX || !d) {
+        return false;
+    }
+    view_plain(&d->out, buf, v->dtype, 2, dim);
+    d->y.n_in = 1;
+    d->in[0] = *ix;
+    d->y.p.embed.n_entry = data->dim[0];
+    d->y.n_weight = 1;
+    d->y.weight[0] = (struct weight){
+        .data = data->data,
+        .dtype = data->dtype,
+        .rank = 2,
+        .dim = {data->dim[0], size},
+        .stride = {(int64_t)size, 1},
+    };
+    const struct view out = d->out;
+    lower_set(lw, n->out[0], &out);
+    return true;
+}
+
 bool lower_gather(struct lower *lw, uint32_t node_ix)
 {
     const struct node *const n = &lw->g->node[node_ix];
@@ -316,6 +355,12 @@ bool lower_gather(struct lower *lw, uint32_t node_ix)
         view_slice(&data, axis, start, step, count);
         lower_set(lw, n->out[0], &data);
         return true;
+    }
+    if (data.buf == BUF_WEIGHTS && axis == 0 && data.off == 0 &&
+        view_count(&data) * dtype_bytes(data.dtype) == data.data.len &&
+        view_is_all_plain(&data, view_count(&data)) && ix.buf != BUF_WEIGHTS &&
+        (ix.dtype == DTYPE_I32 || ix.dtype == DTYPE_I64)) {
+        return draft_embed(lw, node_ix, &data, &ix);
     }
     if (ix.rank == 0) { /* a layer has at least one dimension */
         ix.rank = 1;

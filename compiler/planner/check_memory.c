@@ -129,7 +129,10 @@ static bool add_load(struct lives *v, const struct run_load *x)
         return true;
     }
     uint64_t end = b->addr;
-    for (uint32_t k = b->chunk0; k < b->chunk0 + b->n_chunk; k++) {
+    if (b->picks) {
+        end += plan_pick_room(r->c->chunk[b->chunk0].raw_bytes, align);
+    }
+    for (uint32_t k = b->chunk0; !b->picks && k < b->chunk0 + b->n_chunk; k++) {
         end += r->c->chunk[k].raw_bytes;
     }
     if (b->addr % 64 != 0) {

@@ -90,8 +90,9 @@ static bool check_piece(const struct check *r, struct done *d,
                           (unsigned long long)x->r0, (unsigned long long)x->r1,
                           (unsigned long long)k->row_grid);
     }
+    const uint32_t p1 = check_is_pick(r, b) ? t->n_panel : b->p1;
     uint64_t *const now = d->rows[b->layer] + (uint64_t)b->kblock * t->n_panel;
-    for (uint32_t p = b->p0; p < b->p1; p++) {
+    for (uint32_t p = b->p0; p < p1; p++) {
         if (now[p] != x->r0) {
             return check_fail(r, b->layer,
                               "rows %llu..%llu of panel %u, K block %u after "

@@ -19,6 +19,7 @@ struct run_box {
  * then it has certainly written, also after an entry at a boundary. */
 struct run_load {
     uint32_t ix;
+    uint64_t row;      /* whose chunk of a table it brings */
     int64_t wait;      /* boxes certainly executed before it starts */
     uint64_t last_use; /* box */
 };
@@ -45,6 +46,10 @@ struct check {
 /* E_PLAN_CHECK at a layer (UINT32_MAX: none). */
 bool check_fail(const struct check *r, uint32_t layer, const char *fmt, ...)
     PRINTF(3, 4);
+
+/* Whether a box copies a row of a table whose entry a load has picked: it has
+ * one panel, whichever that is, and completes the row. */
+bool check_is_pick(const struct check *r, const struct plan_box *b);
 
 /* The parts, in order; each reports and returns false. */
 NODISCARD bool check_rows(struct check *r);

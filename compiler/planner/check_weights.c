@@ -80,16 +80,57 @@ static bool check_chunk(struct check *r, uint64_t at, uint32_t ix,
     return true;
 }
 
+/* The box of one row of a table finds the chunk of its entry where its address
+ * says: the last load certainly complete that picks from the table was for this
+ * row, and began when the row's index was there. latest: that load plus one. */
+static bool check_pick(struct check *r, uint64_t at, uint64_t latest)
+{
+    const struct plan_box *const b = &r->p->box[r->box[at].ix];
+    const struct layer *const y = &r->l->layer[b->layer];
+    if (r->box[at].r1 - r->box[at].r0 != 1 || b->mapped) {
+        return check_fail(r, b->layer, "box %llu has rows of several entries",
+                          (unsigned long long)at);
+    }
+    struct run_load *const x = latest > 0 ? &r->load[latest - 1] : NULL;
+    if (!x || x->row != r->box[at].r0 || r->p->load[x->ix].addr != b->w_addr) {
+        return check_fail(
+            r, b->layer, "box %llu runs before the entry of row %llu is there",
+            (unsigned long long)at, (unsigned long long)r->box[at].r0);
+    }
+    for (uint32_t i = 0; i < b->layer; i++) {
+        if (r->l->layer[i].out.buf == y->in[0].buf &&
+            x->wait <= (int64_t)r->last_box[i]) {
+            return check_fail(r, b->layer,
+                              "load %llu picks by an index that "
+                              "'%s' has yet to write",
+                              (unsigned long long)latest - 1,
+                              r->l->layer[i].name);
+        }
+    }
+    if (x->wait < 0) { /* the caller may not have written an input yet */
+        return check_fail(r, b->layer, "load %llu picks in the run before",
+                          (unsigned long long)latest - 1);
+    }
+    x->last_use = at;
+    r->box[at].first_load = size_min(r->box[at].first_load, latest - 1);
+    return true;
+}
+
 static bool check_box_weights(struct check *r, uint64_t at,
-                              const uint64_t *latest)
+                              const uint64_t *latest,
+                              const uint64_t *latest_pick)
 {
     const struct plan_box *const b = &r->p->box[r->box[at].ix];
     const struct lattice *const t = &r->c->lattice[b->layer];
     if (t->n_chunk == 0 || r->box[at].r1 == r->box[at].r0) {
         return true;
     }
+    if (check_is_pick(r, b)) {
+        return check_pick(r, at, latest_pick[b->layer]);
+    }
     const uint32_t end = t->chunk0 + t->n_chunk;
-    const uint32_t first = r->kb_chunk[r->kb_at[b->layer] + b->kblock];
+    const uint32_t first =
+        t->borrows ? t->chunk0 : r->kb_chunk[r->kb_at[b->layer] + b->kblock];
     const uint32_t kb_end =
         b->kblock + 1 < t->n_kblock
             ? r->kb_chunk[r->kb_at[b->layer] + b->kblock + 1]
@@ -106,19 +147,24 @@ static bool check_box_weights(struct check *r, uint64_t at,
 bool check_weights(struct check *r)
 {
     uint64_t *const latest = arena_new(r->cx->scratch, uint64_t, r->c->n_chunk);
-    if (!latest || !index_kblocks(r)) {
+    uint64_t *const latest_pick =
+        arena_new(r->cx->scratch, uint64_t, r->l->n_layer);
+    if (!latest || !latest_pick || !index_kblocks(r)) {
         return false;
     }
     uint64_t n = 0; /* loads complete */
     for (uint64_t i = 0; i < r->n_box; i++) {
         for (; n < r->box[i].loads_done; n++) {
             const struct plan_load *const b = &r->p->load[r->load[n].ix];
-            for (uint32_t k = 0; k < b->n_chunk; k++) {
+            for (uint32_t k = 0; !b->picks && k < b->n_chunk; k++) {
                 latest[b->chunk0 + k] = n + 1;
+            }
+            if (b->picks) {
+                latest_pick[b->layer] = n + 1;
             }
             r->load[n].last_use = i;
         }
-        if (!check_box_weights(r, i, latest)) {
+        if (!check_box_weights(r, i, latest, latest_pick)) {
             return false;
         }
     }

@@ -43,6 +43,12 @@ bool check_fail(const struct check *r, uint32_t layer, const char *fmt, ...)
     return false;
 }
 
+bool check_is_pick(const struct check *r, const struct plan_box *b)
+{
+    const struct lattice *const t = &r->c->lattice[b->layer];
+    return t->panel_entries > 0 && b->p0 == 0 && b->p1 == 1;
+}
+
 /* ---- 1. structure ---- */
 
 static bool small(int64_t v)
@@ -92,7 +98,7 @@ static bool check_box(const struct check *r, const struct plan_box *b,
         return check_fail(r, b->layer, "a box of panels %u..%u, K block %u",
                           b->p0, b->p1, b->kblock);
     }
-    if (!k->panels_cut && b->p1 - b->p0 != t->n_panel) {
+    if (!k->panels_cut && !check_is_pick(r, b) && b->p1 - b->p0 != t->n_panel) {
         return check_fail(r, b->layer, "its panels are cut");
     }
     if (!small(b->wait) || !small(b->wait_step) || !small(b->row_a) ||
@@ -140,6 +146,29 @@ static bool check_boxes(const struct check *r)
     return end == 0 || check_fail(r, UINT32_MAX, "a loop without end");
 }
 
+/* A load of one chunk of a table, n_iter times. */
+static bool check_pick(const struct check *r, const struct plan_load *b,
+                       uint32_t n_iter)
+{
+    const struct chunks *const c = r->c;
+    const bool is_known = b->layer < r->l->n_layer;
+    const struct lattice *const t = &c->lattice[is_known ? b->layer : 0];
+    if (!is_known || t->panel_entries == 0 || b->resident ||
+        b->chunk0 != t->chunk0 || b->n_chunk != 1 ||
+        n_iter > r->l->layer[b->layer].rows || !small(b->wait) ||
+        !small(b->wait_step)) {
+        return check_fail(r, UINT32_MAX, "a load that picks from layer %u",
+                          b->layer);
+    }
+    const uint64_t align = r->all_raw ? c->align : 64;
+    const uint64_t room = plan_pick_room(t->panel_bytes[0], align);
+    if (b->addr % align != 0 || b->addr > r->p->peak ||
+        room > r->p->peak - b->addr) {
+        return check_fail(r, b->layer, "a load above the peak");
+    }
+    return true;
+}
+
 static bool check_load(const struct check *r, const struct plan_load *b)
 {
     const struct chunks *const c = r->c;
@@ -180,16 +209,20 @@ static bool check_load(const struct check *r, const struct plan_load *b)
 static bool check_loads(const struct check *r)
 {
     uint32_t end = 0;
+    uint32_t n_iter = 1; /* of the open loop */
     for (uint32_t i = 0; i < r->p->n_load; i++) {
         const struct plan_load *const b = &r->p->load[i];
         bool ok = false;
         if (b->op == PLAN_LOAD) {
-            ok = end != i || end == 0
-                     ? check_load(r, b)
-                     : check_fail(r, UINT32_MAX, "a loop without end");
+            const bool picks = b->picks;
+            ok = end == i && end > 0
+                     ? check_fail(r, UINT32_MAX, "a loop without end")
+                 : picks ? check_pick(r, b, end > i ? n_iter : 1)
+                         : check_load(r, b);
         } else if (b->op == PLAN_LOOP && end == 0) {
             ok = check_loop(r, i, r->p->n_load, b->body, b->n_iter);
             end = i + 1 + b->body;
+            n_iter = b->n_iter;
         } else if (b->op == PLAN_END && i == end && end > 0) {
             ok = true;
             end = 0;
@@ -329,6 +362,7 @@ static bool unroll(struct check *r)
                 if (x->op == PLAN_LOAD) {
                     r->load[at++] = (struct run_load){
                         .ix = i + k,
+                        .row = t,
                         .wait = x->wait + x->wait_step * (int64_t)t};
                 }
             }

@@ -93,6 +93,9 @@ uint64_t partition_least(const struct work *w, const struct slices *s)
         best[hi] = UINT64_MAX;
         for (uint32_t i = w->seg_at[hi]; i < w->seg_at[hi + 1]; i++) {
             const struct segment *const x = &w->seg[i];
+            if (!slices_allow(s, x)) {
+                continue;
+            }
             const uint64_t need =
                 can_restream(s, x)
                     ? size_min(need_of(s, x, true), need_of(s, x, false))
@@ -118,7 +121,8 @@ static void try_step(const struct work *w, const struct slices *s,
 {
     const struct segment *const x = &w->seg[seg_ix];
     const bool restream = need_of(s, x, false) > cap && can_restream(s, x);
-    if (need_of(s, x, restream) > cap || step[x->lo].cost == UINT64_MAX) {
+    if (!slices_allow(s, x) || need_of(s, x, restream) > cap ||
+        step[x->lo].cost == UINT64_MAX) {
         return;
     }
     const uint64_t cost = step[x->lo].cost + cost_of(w, s, x, cap, taste);

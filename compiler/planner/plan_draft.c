@@ -117,10 +117,53 @@ static bool emit_panels(struct emit *e, uint32_t y, uint32_t kblock,
     return true;
 }
 
+/* A table row by row: in iteration t, the chunk of row t's entry is loaded and
+ * the row copied. */
+static bool emit_picks(struct emit *e, uint32_t ix, uint32_t y)
+{
+    const struct slice *const x = &e->d->s->x[e->d->s->at[y]];
+    const uint32_t rows = (uint32_t)e->w->l->layer[y].rows;
+    struct plan_box *const loop = push_box(e, PLAN_LOOP);
+    if (!loop) {
+        return false;
+    }
+    loop->n_iter = rows;
+    loop->body = 1;
+    e->c.a[y] = 1;
+    e->c.b[y] = 1;
+    if (!push_rows(e, y, x, (int64_t)e->n_load + 1, 1) ||
+        !push_box(e, PLAN_END)) {
+        return false;
+    }
+    struct load_use use = {.seg = ix};
+    struct plan_load *b = push_load(e, PLAN_LOOP, use);
+    if (!b) {
+        return false;
+    }
+    b->n_iter = rows;
+    b->body = 1;
+    use.slice = x;
+    b = push_load(e, PLAN_LOAD, use);
+    if (!b) {
+        return false;
+    }
+    b->picks = true;
+    b->layer = y;
+    b->wait = (int64_t)e->n_box;
+    b->wait_step = 1;
+    e->d->seg[ix].region = x->room;
+    e->n_box += rows;
+    e->n_load += rows;
+    return push_load(e, PLAN_END, (struct load_use){.seg = ix}) != NULL;
+}
+
 static bool emit_solo(struct emit *e, uint32_t ix, uint32_t y)
 {
     const struct slices *const s = e->d->s;
     const struct lattice *const t = &e->w->c->lattice[y];
+    if (s->at[y] < s->at[y + 1] && s->x[s->at[y]].picks) {
+        return emit_picks(e, ix, y);
+    }
     if (s->at[y] == s->at[y + 1]) { /* no weights, or weights in place */
         for (uint32_t kb = 0; kb < t->n_kblock; kb++) {
             if (!emit_panels(e, y, kb, 0, t->n_panel)) {

@@ -53,6 +53,45 @@ static struct slice make_slice(const struct work *w, const struct slices *s,
     return x;
 }
 
+/* The chunks of a table follow each other in memory and stay there. */
+static bool is_held(const struct work *w, const struct slices *s,
+                    const struct lattice *t)
+{
+    const struct chunk *const k = &w->c->chunk[t->chunk0];
+    for (uint32_t i = 0; i < t->n_chunk; i++) {
+        if (!is_resident(&k[i], s->resident_bytes) ||
+            (i > 0 && k[i].res_off != k[i - 1].res_off + k[i - 1].raw_bytes)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Room for one chunk of table y, wherever in the blob it lies: from a multiple
+ * of the alignment on, with the ends that a padded read brings. */
+static struct slice make_pick(const struct work *w, uint32_t y)
+{
+    const struct lattice *const t = &w->c->lattice[y];
+    const struct chunk *const k = &w->c->chunk[t->chunk0];
+    struct slice x = {
+        .layer = y,
+        .chunk0 = t->chunk0,
+        .n_chunk = 1,
+        .p1 = 1,
+        .picks = true,
+        .bytes = k->raw_bytes,
+        .stored = k->stored_bytes,
+        .load_ns = device_load_ns(w->d, k->stored_bytes, 0),
+    };
+    x.room = plan_pick_room(k->raw_bytes, w->align);
+    return x;
+}
+
+bool slices_allow(const struct slices *s, const struct segment *x)
+{
+    return x->stripe == 0 || s->n_pick[x->hi] == s->n_pick[x->lo];
+}
+
 uint64_t slices_slot(const struct slices *s, uint32_t lo, uint32_t hi)
 {
     uint32_t k = 0;
@@ -68,11 +107,12 @@ bool slices_make(const struct work *w, uint64_t resident_bytes,
     const uint32_t n_layer = w->l->n_layer;
     struct arena *const a = w->cx->scratch;
     *s = (struct slices){.resident_bytes = resident_bytes};
-    s->x = arena_new(a, struct slice, w->c->n_chunk);
+    s->x = arena_new(a, struct slice, (uint64_t)w->c->n_chunk + n_layer);
+    s->n_pick = arena_new(a, uint32_t, (uint64_t)n_layer + 1);
     s->at = arena_new(a, uint32_t, (uint64_t)n_layer + 1);
     s->held = arena_new(a, uint64_t, (uint64_t)n_layer + 1);
     s->held_ns = arena_new(a, uint64_t, (uint64_t)n_layer + 1);
-    if (!s->x || !s->at || !s->held || !s->held_ns) {
+    if (!s->x || !s->n_pick || !s->at || !s->held || !s->held_ns) {
         return false;
     }
     for (uint32_t k = 0; k < SLOT_LEVELS; k++) {
@@ -87,13 +127,25 @@ bool slices_make(const struct work *w, uint64_t resident_bytes,
         s->held[y + 1] = s->held[y];
         s->held_ns[y + 1] = s->held_ns[y];
         s->at[y] = s->n;
-        for (uint32_t i = t->chunk0; i < end && !w->is_mapped;) {
+        const bool picks =
+            t->panel_entries > 0 && !w->is_mapped && !is_held(w, s, t);
+        s->n_pick[y + 1] = s->n_pick[y] + picks;
+        if (picks) {
+            const struct slice x = make_pick(w, y);
+            s->x[s->n++] = x;
+            s->held[y + 1] += x.room;
+            s->held_ns[y + 1] += x.load_ns;
+            s->slot[0][y] = x.room;
+            s->stored += x.stored * w->l->layer[y].rows;
+        }
+        for (uint32_t i = t->chunk0; i < end && !w->is_mapped && !picks;) {
             uint64_t bytes = w->c->chunk[i].raw_bytes;
             uint32_t j = i + 1;
             while (j < end && joins(w, s, j, most ? most[y] : 0, bytes)) {
                 bytes += w->c->chunk[j++].raw_bytes;
             }
-            const struct slice x = make_slice(w, s, i, j);
+            struct slice x = make_slice(w, s, i, j);
+            x.layer = y; /* which may borrow them */
             s->x[s->n++] = x;
             if (!x.resident) {
                 s->held[y + 1] += x.room;

@@ -272,7 +272,10 @@ static bool list_cuts(struct work *w)
     w->n_cut = 1; /* nothing */
     for (uint32_t i = 0; i < n; i++) {
         x[i] = &w->c->chunk[i];
-        w->stored += x[i]->stored_bytes;
+        /* Of a table no run needs more than a few. */
+        w->stored += w->c->lattice[x[i]->layer].panel_entries > 0
+                         ? 0
+                         : x[i]->stored_bytes;
     }
     if (w->is_mapped) {
         return true;

@@ -38,6 +38,7 @@ struct slice {
     uint32_t p0;
     uint32_t p1;
     bool resident;
+    bool picks;     /* any one chunk of a table, for a row */
     bool again;     /* for each stripe of its cascade, not once */
     uint64_t bytes; /* decoded */
     uint64_t room;  /* with padded ends, a multiple of the alignment */
@@ -118,10 +119,15 @@ struct slices {
     uint64_t *held;    /* per layer, and the end: room of all streamed slices of
                           the layers before */
     uint64_t *held_ns; /* the same, their loads */
+    uint32_t *n_pick;  /* per layer, and the end: tables read by single chunks
+                          among the layers before */
     /* largest streamed slice (room) of layers [y, y + 2^k): slot[k][y] */
     uint64_t *slot[SLOT_LEVELS];
     uint64_t stored; /* bytes of all streamed slices */
 };
+/* Whether a segment may have its layers: a table read by single chunks, a loop
+ * of its own, is in no cascade. */
+bool slices_allow(const struct slices *s, const struct segment *x);
 /* The largest streamed slice of layers [lo, hi), room. */
 uint64_t slices_slot(const struct slices *s, uint32_t lo, uint32_t hi);
 /* Slices of up to most[y] bytes for layer y (at least one chunk; NULL: of one);

@@ -174,6 +174,9 @@ static void read_layers(struct words *w, struct arena *a, struct flx_model *m,
         l->n_kblock = half(w);
         l->chunk0 = word(w);
         l->n_chunk = half(w);
+        l->index_bytes = half(w);
+        l->entries = word(w);
+        l->panel_entries = word(w);
         l->scratch_bytes = word(w);
         if (l->arg0 > m->n_arg || l->n_arg > m->n_arg - l->arg0 ||
             l->n_arg > FLX_MAX_ARG) {
@@ -268,7 +271,7 @@ static void read_plans(struct words *w, struct arena *a, struct flx_model *m)
 enum {
     BUF_WORDS = 5,
     KERNEL_WORDS = 2,
-    LAYER_WORDS = 13,
+    LAYER_WORDS = 16,
     ARG_WORDS = 1,
     CHUNK_WORDS = 10,
     IO_WORDS = 5

@@ -147,15 +147,24 @@ bool run_trace_print(const struct run_trace *t, const struct run_model *m,
 
 /* ---- the table of layers ------------------------------------------------- */
 
-/* Bytes of a load of a plan; 0 for a resident one, which is there. */
+/* The first chunk of a load of a plan; any of those that it may pick. */
+static const struct flx_chunk *load_chunk(const struct flx_model *m,
+                                          const uint32_t *load)
+{
+    const bool picks = (load[0] >> 4 & FLX_LOAD_PICKS) != 0;
+    return &m->chunk[picks ? m->layer[load[1]].chunk0 : load[1]];
+}
+
+/* Its bytes; 0 for a resident one, which is there. */
 static uint64_t load_bytes(const struct flx_model *m, const uint32_t *load)
 {
+    const struct flx_chunk *const c = load_chunk(m, load);
     uint64_t bytes = 0;
     if (load[0] >> 4 & FLX_LOAD_RESIDENT) {
         return 0;
     }
     for (uint32_t i = 0; i < load[2]; i++) {
-        bytes += m->chunk[load[1] + i].stored_bytes;
+        bytes += c[i].stored_bytes;
     }
     return bytes;
 }
@@ -185,7 +194,7 @@ uint64_t run_streamed_bytes(const struct flx_model *m, uint32_t plan,
         case FLX_LOAD:
             total += load_bytes(m, w);
             if (per_layer) {
-                per_layer[m->chunk[w[1]].layer] += load_bytes(m, w);
+                per_layer[load_chunk(m, w)->layer] += load_bytes(m, w);
             }
             n_load--;
             at += FLX_LOAD_WORDS;

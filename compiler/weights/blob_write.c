@@ -76,7 +76,7 @@ static bool write_chunk(const struct layers *l, const struct chunks *c,
     const uint8_t *src = p->raw;
     k->codec = CODEC_RAW;
     k->stored_bytes = k->raw_bytes;
-    if (p->zstd) {
+    if (p->zstd && !c->lattice[k->layer].is_table) {
         const size_t n = ZSTD_compressCCtx(p->zstd, p->packed, p->packed_cap,
                                            p->raw, k->raw_bytes, ZSTD_LEVEL);
         if (!ZSTD_isError(n) && zstd_pays(opt, k->raw_bytes, n)) {
@@ -101,20 +101,25 @@ static bool write_chunk(const struct layers *l, const struct chunks *c,
 
 /* Small layers come first: a request costs them more than their bytes, and
  * cascades would hold or reread them anyway. Then layers that compute least per
- * byte of weights: their loads are the hardest to hide behind arithmetic. Ties
- * keep the layers' order. */
+ * byte of weights: their loads are the hardest to hide behind arithmetic.
+ * Tables come last: runs load single entries of them. Ties keep the layers'
+ * order. */
 enum { SMALL_LAYER = 16 << 10 }; /* bytes of weights */
 
 struct rank {
     uint64_t macs;
     uint64_t bytes;
     uint32_t layer;
+    bool is_table;
 };
 
 static int by_intensity(const void *pa, const void *pb)
 {
     const struct rank *a = pa;
     const struct rank *b = pb;
+    if (a->is_table != b->is_table) {
+        return a->is_table ? 1 : -1;
+    }
     const bool a_small = a->bytes <= SMALL_LAYER;
     const bool b_small = b->bytes <= SMALL_LAYER;
     if (a_small != b_small) {
@@ -142,7 +147,9 @@ static bool place_residents(const struct layers *l, struct chunks *c,
     bool all_raw = true;
     for (uint32_t i = 0; i < l->n_layer; i++) {
         const struct lattice *t = &c->lattice[i];
-        rank[i] = (struct rank){.macs = l->layer[i].macs, .layer = i};
+        rank[i] = (struct rank){.macs = l->layer[i].macs,
+                                .layer = i,
+                                .is_table = t->panel_entries > 0};
         for (uint32_t k = t->chunk0; k < t->chunk0 + t->n_chunk; k++) {
             rank[i].bytes += c->chunk[k].raw_bytes;
             all_raw = all_raw && c->chunk[k].codec == CODEC_RAW;
@@ -153,7 +160,7 @@ static bool place_residents(const struct layers *l, struct chunks *c,
     uint64_t at = 0;
     for (uint32_t i = 0; i < l->n_layer; i++) {
         const struct lattice *t = &c->lattice[rank[i].layer];
-        if (t->n_chunk == 0) {
+        if (t->n_chunk == 0 || t->borrows) {
             continue;
         }
         at = size_div_up(at, align) * align;

@@ -1,21 +1,26 @@
 #include "weights/chunk_cut.h"
 
+#include <assert.h>
+
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/size.h"
 #include "kernels/catalogue.h"
 
-/* Whole panels up to the goal; a panel larger than it is a chunk of its own. */
+/* Whole panels up to the goal; a panel larger than it, or of a table, is a
+ * chunk of its own. */
 static uint32_t panels_per_chunk(const struct lattice *t, uint32_t kblock,
                                  const struct target *target)
 {
-    const uint64_t n = target->chunk_goal / t->panel_bytes[kblock];
+    assert(t->n_panel > 0);
+    const uint64_t n =
+        t->is_table ? 1 : target->chunk_goal / t->panel_bytes[kblock];
     return n < 1 ? 1 : n > t->n_panel ? t->n_panel : (uint32_t)n;
 }
 
 static bool has_weights(const struct lattice *t)
 {
-    return t->n_kblock > 0 && t->panel_bytes[0] > 0;
+    return t->n_kblock > 0 && t->panel_bytes[0] > 0 && !t->borrows;
 }
 
 static uint64_t count_chunks(const struct lattice *t,
@@ -26,6 +31,32 @@ static uint64_t count_chunks(const struct lattice *t,
         n += size_div_up(t->n_panel, panels_per_chunk(t, kb, target));
     }
     return n;
+}
+
+/* The convolution whose chunks a table borrows. */
+static uint32_t lender_of(const struct layers *l, uint32_t layer)
+{
+    return (uint32_t)(l->layer[layer].p.embed.tied - l->layer);
+}
+
+static void mark_tables(const struct layers *l, struct chunks *c)
+{
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        if (c->lattice[i].borrows) {
+            c->lattice[lender_of(l, i)].is_table = true;
+        }
+    }
+}
+
+static void lend_chunks(const struct layers *l, struct chunks *c)
+{
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        if (c->lattice[i].borrows) {
+            const struct lattice *from = &c->lattice[lender_of(l, i)];
+            c->lattice[i].chunk0 = from->chunk0;
+            c->lattice[i].n_chunk = from->n_chunk;
+        }
+    }
 }
 
 static void cut_layer(uint32_t layer, const struct target *target,
@@ -62,6 +93,9 @@ bool chunk_cut(const struct layers *l, const struct options *opt, struct cx *cx,
         if (!kern_lattice(&l->layer[i], opt, cx, &c.lattice[i])) {
             return false;
         }
+    }
+    mark_tables(l, &c);
+    for (uint32_t i = 0; i < l->n_layer; i++) {
         n += count_chunks(&c.lattice[i], opt->target);
     }
     uint32_t n_chunk = 0;
@@ -77,6 +111,7 @@ bool chunk_cut(const struct layers *l, const struct options *opt, struct cx *cx,
     for (uint32_t i = 0; i < l->n_layer; i++) {
         cut_layer(i, opt->target, &c);
     }
+    lend_chunks(l, &c);
     *out = c;
     return true;
 }

@@ -73,6 +73,37 @@ static bool check_chunk(const struct flx_model *m, const struct flx_chunk *c)
                   m->blob_bytes);
 }
 
+/* A table has raw chunks of one panel each, and an index for every row. */
+static bool check_table(const struct flx_model *m, const struct flx_layer *l)
+{
+    const uint16_t ix = l->n_arg > 1 ? m->arg[l->arg0 + 1] : FLX_BUF_NONE;
+    if (ix == FLX_BUF_NONE || (l->index_bytes != 4 && l->index_bytes != 8) ||
+        l->n_kblock != 1 || l->n_panel != l->n_chunk || l->n_chunk == 0 ||
+        l->entries == 0 || l->panel_entries == 0 ||
+        (l->entries - 1) / l->panel_entries >= l->n_panel ||
+        (uint64_t)l->rows * l->index_bytes >
+            (uint64_t)m->buf[ix].rows * m->buf[ix].row_bytes) {
+        return false;
+    }
+    for (uint32_t i = 0; i < l->n_chunk; i++) {
+        if (m->chunk[l->chunk0 + i].codec != FLX_CODEC_RAW) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether chunk0 is that of a convolution before or after, whose chunks the
+ * table uses: as many panels, in one K block. */
+static bool is_borrowed(const struct flx_model *m, uint32_t layer)
+{
+    const struct flx_layer *l = &m->layer[layer];
+    const uint32_t owner = m->chunk[l->chunk0].layer;
+    return owner != layer && owner < m->n_layer &&
+           m->layer[owner].chunk0 == l->chunk0 &&
+           m->layer[owner].n_chunk == l->n_chunk;
+}
+
 /* The chunks of a layer cover every K block and panel once, in order, with
  * panels of one size in a K block. */
 static bool check_lattice(const struct flx_model *m, uint32_t layer)
@@ -84,13 +115,16 @@ static bool check_lattice(const struct flx_model *m, uint32_t layer)
     if (!inside(l->chunk0, l->n_chunk, 0, m->n_chunk)) {
         return false;
     }
+    const uint32_t owner = l->n_chunk > 0 && is_borrowed(m, layer)
+                               ? m->chunk[l->chunk0].layer
+                               : layer;
     for (uint32_t i = 0; i < l->n_chunk; i++) {
         const struct flx_chunk *c = &m->chunk[l->chunk0 + i];
         if (panel == l->n_panel) {
             panel = 0;
             kb++;
         }
-        if (!check_chunk(m, c) || c->layer != layer || c->kblock != kb ||
+        if (!check_chunk(m, c) || c->layer != owner || c->kblock != kb ||
             kb >= l->n_kblock || c->panel != panel ||
             c->n_panel > l->n_panel - panel ||
             (panel > 0 && c->raw_bytes / c->n_panel != panel_bytes)) {
@@ -118,7 +152,8 @@ static bool check_layer(const struct flx_model *m, uint32_t layer)
             return false;
         }
     }
-    return check_lattice(m, layer);
+    return check_lattice(m, layer) &&
+           (l->index_bytes == 0 || check_table(m, l));
 }
 
 enum flx_err flx_check_model(const struct flx_model *m)
@@ -130,11 +165,17 @@ enum flx_err flx_check_model(const struct flx_model *m)
     }
     uint64_t n_chunk = 0;
     for (uint32_t i = 0; i < m->n_layer; i++) {
-        if (!check_layer(m, i) ||
-            (m->layer[i].n_chunk > 0 && m->layer[i].chunk0 != n_chunk)) {
+        const struct flx_layer *l = &m->layer[i];
+        if (!check_layer(m, i)) {
             return FLX_E_MODEL;
         }
-        n_chunk += m->layer[i].n_chunk;
+        if (l->n_chunk == 0 || is_borrowed(m, i)) {
+            continue;
+        }
+        if (l->chunk0 != n_chunk) {
+            return FLX_E_MODEL;
+        }
+        n_chunk += l->n_chunk;
     }
     return n_chunk == m->n_chunk && flx_stored_room(m) <= m->decode_bytes
                ? FLX_OK
@@ -294,11 +335,36 @@ static bool check_box(const struct flx_model *m, const uint32_t *plan,
                                      : in_arena(m, plan, b.w, bytes);
 }
 
+static bool check_pick(const struct flx_model *m, const uint32_t *plan,
+                       const uint32_t *in, uint32_t n_iter)
+{
+    const struct flx_plan_head *h = flx_plan_head(plan);
+    if (in[1] >= m->n_layer || in[2] != 1) {
+        return false;
+    }
+    const struct flx_layer *l = &m->layer[in[1]];
+    if (l->index_bytes == 0 || n_iter > l->rows ||
+        !is_full(m, plan, m->arg[l->arg0 + 1])) {
+        return false;
+    }
+    const uint32_t align = m->decode_bytes == 0 ? m->align : FLX_PANEL_ALIGN;
+    const int64_t wait0 = flx_load_wait(in, 0);
+    const int64_t wait1 = flx_load_wait(in, n_iter - 1);
+    return in[3] % align == 0 &&
+           in_arena(m, plan, in[3],
+                    flx_pick_room(m, m->chunk[l->chunk0].raw_bytes)) &&
+           wait0 >= 0 && wait1 >= 0 && wait0 <= h->n_compute &&
+           wait1 <= h->n_compute;
+}
+
 static bool check_load(const struct flx_model *m, const uint32_t *plan,
                        const uint32_t *in, uint32_t n_iter)
 {
     const struct flx_plan_head *h = flx_plan_head(plan);
     const uint32_t flags = in[0] >> 4;
+    if (flags == FLX_LOAD_PICKS) {
+        return check_pick(m, plan, in, n_iter);
+    }
     const uint32_t chunk0 = in[1];
     const uint32_t n_chunk = in[2];
     if (flags > FLX_LOAD_RESIDENT || n_chunk == 0 ||

@@ -109,6 +109,15 @@ uint32_t flx_panel_bytes(const struct flx_model *m, const struct flx_layer *l,
 void flx_boundary_get(const uint32_t *plan, uint32_t ix,
                       struct flx_boundary *out);
 
+/* Bytes of arena that a load which picks takes, if padded ends are read. */
+static inline uint64_t flx_pick_room(const struct flx_model *m,
+                                     uint32_t raw_bytes)
+{
+    const uint32_t align = m->decode_bytes == 0 ? m->align : FLX_PANEL_ALIGN;
+    const uint64_t len = ((uint64_t)raw_bytes + align - 1) / align * align;
+    return align > FLX_PANEL_ALIGN ? len + align : len;
+}
+
 /* True when the chunk is resident in this plan. */
 static inline bool flx_is_resident(const struct flx_plan_head *h,
                                    const struct flx_chunk *c)
@@ -151,6 +160,7 @@ struct flx_load {
     uint32_t n_chunk;
     uint32_t credit;   /* load instructions complete when this one is */
     uint32_t resident; /* 1: its present bits are set */
+    uint32_t picks;    /* 1: one chunk, to next_dst wherever it is stored */
     struct flx *rt;
 
     /* Progress. */

@@ -51,6 +51,12 @@ static enum flx_err start_read(struct flx_load *load)
     }
     load->n_reading = n;
     uint8_t *dst = load->next_dst;
+    if (load->picks) {
+        const uint32_t unit = rt->port.read_align > 1 ? rt->port.read_align : 1;
+        const uint32_t before = off % unit;
+        return rt->port.start_read(rt->port.ctx, off - before, dst,
+                                   FLX_ROUND_UP(len + before, unit));
+    }
     const uint32_t align = rt->port.read_align;
     /* Around a resident there are others, which may be in use: not one byte
      * more than it. Any other load has room for whole units. */
@@ -71,6 +77,11 @@ static enum flx_err accept_read(struct flx_load *load)
         const struct flx_chunk *c =
             &rt->model->chunk[load->chunk0 + load->next];
         const bool is_raw = c->codec == FLX_CODEC_RAW;
+        if (load->picks && rt->port.read_align > 1) {
+            memmove(load->next_dst,
+                    load->next_dst + c->blob_off % rt->port.read_align,
+                    c->raw_bytes);
+        }
         const uint8_t *stored = is_raw ? load->next_dst : flx_decode_work(rt);
         if (crc_of(rt, stored, c->stored_bytes) != c->crc) {
             return FLX_E_CHECKSUM;
@@ -164,24 +175,44 @@ static void mark_present(const struct flx *rt, const struct flx_load *load,
     }
 }
 
+/* The chunk that a load which picks brings in iteration `row`. */
+static uint32_t picked_chunk(const struct flx *rt, uint32_t layer, uint32_t row)
+{
+    const struct flx_layer *l = &rt->model->layer[layer];
+    const uint8_t *ix = rt->arena +
+                        flx_buf_addr(rt->plan, rt->model->arg[l->arg0 + 1]) +
+                        (size_t)row * l->index_bytes;
+    int64_t i;
+    if (l->index_bytes == 8) {
+        memcpy(&i, ix, 8);
+    } else {
+        int32_t i32;
+        memcpy(&i32, ix, 4);
+        i = i32;
+    }
+    const int64_t n = (int64_t)l->entries;
+    return l->chunk0 + (uint32_t)FLX_EMBED_ENTRY(i, n) / l->panel_entries;
+}
+
 /* Queues n chunks; `credit` load instructions are complete when they are in.
  * Bits are set at once, so that no later load brings the same chunks again:
  * it completes after this one in any case. */
 static void enqueue(struct flx *rt, uint32_t chunk0, uint32_t n, uint8_t *dst,
-                    bool resident, uint32_t credit)
+                    uint32_t kind, uint32_t credit)
 {
     struct flx_load *load = queued(rt, rt->n_queued);
     rt->n_queued++;
     load->chunk0 = chunk0;
     load->n_chunk = n;
     load->credit = credit;
-    load->resident = resident;
+    load->resident = kind == FLX_LOAD_RESIDENT;
+    load->picks = kind == FLX_LOAD_PICKS;
     load->rt = rt;
     load->next_dst = dst;
     load->next = 0;
     load->n_reading = 0;
     atomic_store_explicit(&load->done, 0, memory_order_relaxed);
-    if (resident) {
+    if (load->resident) {
         mark_present(rt, load, true);
     }
     if (rt->port.submit) {
@@ -281,7 +312,14 @@ static void issue(struct flx *rt)
 {
     const struct flx_section s = flx_load_of(rt->plan);
     const uint32_t *in = s.word + rt->load.pc;
-    const bool resident = (in[0] >> 4 & FLX_LOAD_RESIDENT) != 0;
+    const uint32_t kind = in[0] >> 4;
+    if (kind == FLX_LOAD_PICKS) {
+        enqueue(rt, picked_chunk(rt, in[1], rt->load.iter), 1,
+                rt->arena + in[3], kind, 1);
+        next_load(rt);
+        return;
+    }
+    const bool resident = kind == FLX_LOAD_RESIDENT;
     const uint32_t n = in[2];
     uint32_t from = rt->load_sub;
     while (resident && from < n && is_present(rt, in[1] + from)) {
@@ -300,7 +338,7 @@ static void issue(struct flx *rt)
         for (uint32_t i = 0; i < from; i++) {
             dst += rt->model->chunk[in[1] + i].raw_bytes;
         }
-        enqueue(rt, in[1] + from, to - from, dst, resident, rest == n);
+        enqueue(rt, in[1] + from, to - from, dst, kind, rest == n);
     } else {
         complete_next(rt);
     }

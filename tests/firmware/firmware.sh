@@ -138,8 +138,8 @@ board() {
         kernels="$name/fw.o:text" model="$name/fw.o:data" >"$name.size"
     sed 's/^/  /' "$name.size"
     # Recorded bounds: raising one is a decision, and seen in review.
-    awk '$1 == "core" && $2 + $3 + $4 + $5 > 11264 { exit 1 }' "$name.size" ||
-        fail "$name: the core takes more than 11 KiB"
+    awk '$1 == "core" && $2 + $3 + $4 + $5 > 12288 { exit 1 }' "$name.size" ||
+        fail "$name: the core takes more than 12 KiB"
     awk '$1 == "stack:" && $2 > 2048 { exit 1 }' "$name.out" ||
         fail "$name: more than 2 KiB of stack"
 }

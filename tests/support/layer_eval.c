@@ -746,6 +746,23 @@ static void eval_attention(struct eval *e)
     } while (next(3, y->dim, ix));
 }
 
+static void eval_embed(struct eval *e)
+{
+    const struct layer *const y = e->y;
+    const uint64_t row = y->dim[1] * e->out.bytes;
+    int64_t ix[2] = {0};
+    for (; ix[0] < (int64_t)y->rows; ix[0]++) {
+        int64_t at = get_int(element(&e->in[0], ix), y->in[0].dtype);
+        at += at < 0 ? (int64_t)y->p.embed.n_entry : 0;
+        const uint8_t *src = y->weight[0].data.data + (uint64_t)at * row;
+        for (ix[1] = 0; ix[1] < (int64_t)y->dim[1]; ix[1]++) {
+            memcpy(e->out.dst + place(&e->out, ix), src, e->out.bytes);
+            src += e->out.bytes;
+        }
+        ix[1] = 0;
+    }
+}
+
 static void (*const evals[LAYER_KIND_COUNT])(struct eval *e) = {
     [LAYER_CONV] = eval_conv,       [LAYER_DECONV] = eval_conv,
     [LAYER_POOL] = eval_image,      [LAYER_EWISE] = eval_ewise,
@@ -754,6 +771,7 @@ static void (*const evals[LAYER_KIND_COUNT])(struct eval *e) = {
     [LAYER_CAST] = eval_cast,       [LAYER_GATHER] = eval_gather,
     [LAYER_MATMUL] = eval_matmul,   [LAYER_REDUCE] = eval_reduce,
     [LAYER_NORM] = eval_norm,       [LAYER_ATTENTION] = eval_attention,
+    [LAYER_EMBED] = eval_embed,
 };
 
 static bool is_plain(enum dtype t)

@@ -32,7 +32,8 @@ static struct span make_table(struct fixture *f, uint32_t kernel_id)
 {
     static const struct flx_buf bufs[] = {{4, 16, 0, 1, 1}, {2, 8, 0, 1, 0}};
     static const uint16_t args[] = {1, 0, FLX_BUF_NONE};
-    static const struct flx_layer layers[] = {{0, 3, 0, 2, 1, 1, 0, 1, 0, 64}};
+    static const struct flx_layer layers[] = {
+        {0, 3, 0, 2, 1, 1, 0, 1, 8, 5, 3, 64}};
     static const struct flx_chunk chunks[] = {
         {64, 128, 128, 0xdeadbeef, 0, 0, 0, 0, 1, FLX_CODEC_RAW}};
     static const struct flx_io in = {"in", 1, 0, 64, 2, {4, 4}};

@@ -59,7 +59,13 @@ struct flx_layer {
     uint16_t n_kblock; /* >= 1 */
     uint32_t chunk0;   /* first chunk of the layer's n_chunk */
     uint16_t n_chunk;  /* 0: no weights */
-    uint16_t reserved;
+    /* A table (k_embed.h) of more than one panel, whose panels are chunks of
+     * their own: bytes of an index, 4 or 8; else 0. The index of row r is
+     * element r of the layer's operand 1, a buffer held in full. The chunks
+     * may be those of a convolution tied to the table. */
+    uint16_t index_bytes;
+    uint32_t entries;       /* of the table */
+    uint32_t panel_entries; /* of a panel */
     uint32_t scratch_bytes; /* of one thread, a multiple of 64 */
 };
 #define FLX_BUF_NONE 0xffffu /* in flx_model.arg: operand absent */
@@ -176,12 +182,18 @@ enum {
  *         the run has begun; -n_compute: when the run before has
  *     w5  wait_step (signed)
  *   LOOP, END as above.
+ *   picking: w1 is a layer that is a table and w2 is 1: in iteration t the
+ *         chunk of the entry that row t's index picks. w3 is a multiple of the
+ *         model's align; the chunk begins there, and has room for an align more
+ *         than its bytes rounded up to align, if every chunk is raw. Its wait
+ *         is not negative.
  * Loads start and complete in order. A resident load brings only chunks whose
  * present bit is clear, and sets it. When every chunk of the model is raw, w3
  * is congruent to the first chunk's blob_off modulo the model's align, and the
  * bytes that complete the first and last unit of align belong to the load
  * unless it is resident. */
 #define FLX_LOAD_RESIDENT 1u
+#define FLX_LOAD_PICKS 2u
 
 /* Boundaries, ascending by compute counter: where another plan can take over.
  * At a boundary all boxes before it are done and none after it has begun; the

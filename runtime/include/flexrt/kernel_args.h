@@ -267,6 +267,22 @@
     U(is_causal)                                                               \
     F(scale)
 
+/* Row r is entry ix[r] of a table: `size` elements, elem_step bytes apart, from
+ * byte first + (entry % panel_entries) * entry_step of panel entry /
+ * panel_entries. */
+#define FLX_EMBED_FIELDS(U, I, F, UA, IA, FA)                                  \
+    U(size)                                                                    \
+    U(elem_bytes) /* 1, 2, 4 or 8 */                                           \
+    U(ix_bytes)   /* 4 or 8 */                                                 \
+    FLX_VIEW_FIELDS(U, I, IA, out)                                             \
+    U(entries)                                                                 \
+    U(panel_entries)                                                           \
+    U(n_panel)                                                                 \
+    U(panel_bytes)                                                             \
+    U(first)                                                                   \
+    U(entry_step)                                                              \
+    U(elem_step)
+
 /* Every family: type struct flx_NAME_arg, its field list. */
 #define FLX_ARG_FAMILIES(X)                                                    \
     X(conv, FLX_CONV_FIELDS)                                                   \
@@ -283,6 +299,7 @@
     X(norm, FLX_NORM_FIELDS)                                                   \
     X(attention, FLX_ATTENTION_FIELDS)                                         \
     X(typed, FLX_TYPED_FIELDS)                                                 \
-    X(tensor, FLX_TENSOR_FIELDS)
+    X(tensor, FLX_TENSOR_FIELDS)                                               \
+    X(embed, FLX_EMBED_FIELDS)
 
 #endif

@@ -98,6 +98,10 @@ static const struct flx_field flx_fields_typed[] = {
 static const struct flx_field flx_fields_tensor[] = {
     FLX_ROWS_(FLX_TENSOR_FIELDS)};
 #undef FLX_T_
+#define FLX_T_ struct flx_embed_arg
+static const struct flx_field flx_fields_embed[] = {
+    FLX_ROWS_(FLX_EMBED_FIELDS)};
+#undef FLX_T_
 
 static const struct flx_kernel_info flx_kernel_infos[] = {
 #define KERNEL(ID, VALUE, FN, ARG, FILE)                                       \

@@ -6,6 +6,7 @@
 #include "k_copy.h"
 #include "k_deconv.h"
 #include "k_depthwise.h"
+#include "k_embed.h"
 #include "k_ewise.h"
 #include "k_gather.h"
 #include "k_gemv.h"
