@@ -97,6 +97,23 @@ static bool str(cJSON *o, const char *key, const char *v)
     return cJSON_AddStringToObject(o, key, v);
 }
 
+/* "shape": the dimensions of each input by its name. */
+static bool shape_json(const struct layers *l, cJSON *o)
+{
+    cJSON *all = cJSON_AddObjectToObject(o, "shape");
+    bool ok = all;
+    for (uint32_t i = 0; ok && i < l->n_input; i++) {
+        const struct shape *s = &l->input[i].shape;
+        cJSON *dims = cJSON_AddArrayToObject(all, l->input[i].name);
+        ok = dims;
+        for (uint32_t d = 0; ok && d < s->rank; d++) {
+            ok = cJSON_AddItemToArray(dims,
+                                      cJSON_CreateNumber((double)s->dim[d]));
+        }
+    }
+    return ok;
+}
+
 static bool plan_json(const struct cli_result *r, uint32_t ix, cJSON *list)
 {
     const struct plan *p = &r->plans->plan[ix];
@@ -113,7 +130,7 @@ static bool plan_json(const struct cli_result *r, uint32_t ix, cJSON *list)
            str(o, "peak_node", peak_node(r, p)) &&
            (entries = cJSON_AddArrayToObject(o, "entries")) &&
            (e = cJSON_CreateObject()) && cJSON_AddItemToArray(entries, e) &&
-           str(e, "name", "main") &&
+           str(e, "name", "main") && shape_json(r->layers, e) &&
            num(e, "latency_us", (double)p->latency_ns / 1e3) &&
            num(e, "bound_us", (double)p->bound_ns / 1e3) &&
            num(e, "gap", gap_of(p)) &&
