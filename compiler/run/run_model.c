@@ -50,8 +50,8 @@ static const char *find_stem(const char *dir, const char *suffix, uint32_t *n,
     return stem;
 }
 
-/* The model's name in DIR: that of its blob, or of its C with the blob inside.
- */
+/* The model's name in DIR: that of its blob, of its C with the blob inside, or
+ * of its tables. */
 static const char *find_name(const char *dir, bool *has_blob, struct cx *cx)
 {
     uint32_t n = 0;
@@ -59,6 +59,9 @@ static const char *find_name(const char *dir, bool *has_blob, struct cx *cx)
     *has_blob = n == 1;
     if (name && n == 0) {
         name = find_stem(dir, ".c", &n, cx);
+    }
+    if (name && n == 0) {
+        name = find_stem(dir, ".flxt", &n, cx);
     }
     if (name && n != 1) {
         diag_error(cx->diag, E_INPUT, at_file(dir),
@@ -169,9 +172,10 @@ bool run_model_open(const char *dir, const struct run_model_opt *opt,
         add_names(table, cx, &m);
     }
     if (!has_blob && !m.blob) {
+        diag_error(cx->diag, E_NO_FILE, at_file(m.blob_path),
+                   "the weights are missing; compile the model again");
         run_model_close(&m);
-        return diag_error(cx->diag, E_NO_FILE, at_file(m.blob_path),
-                          "the weights are missing; compile the model again");
+        return false;
     }
     *out = m;
     return true;

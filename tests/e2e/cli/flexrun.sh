@@ -105,6 +105,7 @@ refuses 1 "bad/$name.flxw|cut off" bad
 cp other/*.flxw "bad/$name.flxw"
 refuses 1 "bad/$name.flxw|model-id|not the weights of this model" bad
 rm "bad/$name.flxw"
+refuses 1 "bad/$name.flxw|no-file|compile the model again" bad
 mkdir bad/"$name.flxw"
 refuses 1 "bad/$name.flxw" bad
 
