@@ -112,7 +112,8 @@ bool cg_print_header(const struct cg_model *g, const struct cg_style *s,
     } else if (!cg_runtime_file("flexrt/flexrt.h", b)) {
         return false;
     }
-    buf_str(b, "/* Plans, in the order of --budgets, and the arena that each "
+    buf_str(b, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+               "/* Plans, in the order of --budgets, and the arena that each "
                "needs. */\n");
     buf_printf(b, "enum %s_plan {\n", s->name);
     for (uint32_t i = 0; i < m->n_plan; i++) {
@@ -150,7 +151,8 @@ bool cg_print_header(const struct cg_model *g, const struct cg_style *s,
                "\n/* flx_switch_plan for this model's plans. */\n"
                "static inline enum flx_err %s_switch_plan(struct flx *rt,\n"
                "    enum %s_plan plan)\n{\n"
-               "    return flx_switch_plan(rt, (uint32_t)plan);\n}\n\n#endif\n",
+               "    return flx_switch_plan(rt, (uint32_t)plan);\n}\n\n"
+               "#ifdef __cplusplus\n}\n#endif\n\n#endif\n",
                s->name, s->name);
     return buf_ok(b);
 }
