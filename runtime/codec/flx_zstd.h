@@ -7,6 +7,10 @@
 
 #include "flexrt/flx_port.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* For flx_port.decode. A chunk is one frame; src and dst do not overlap. Writes
  * no byte outside dst and work; work is 8-aligned. About 1 to 2 GB/s of decoded
  * bytes; stack below 4 KiB.
@@ -18,5 +22,9 @@ enum flx_err flx_zstd_decode(void *dst, uint32_t dst_len, const void *src,
 
 /* Bytes of work that the linked library needs. */
 uint32_t flx_zstd_work_bytes(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

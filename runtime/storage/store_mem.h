@@ -9,6 +9,10 @@
 
 #include "flexrt/flx_port.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct flx_store_mem {
     const uint8_t *blob; /* `bytes` bytes, the caller's */
     uint32_t bytes;
@@ -25,5 +29,9 @@ struct flx_store_mem {
 enum flx_err flx_store_mem_start(void *store, uint32_t off, void *dst,
                                  uint32_t len);
 enum flx_err flx_store_mem_finish(void *store, int wait);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 #include "flexrt/flx_format.h"
 #include "flexrt/flx_port.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct flx; /* lies in the arena */
 
 /* Opens `model` on `arena` (aligned to model->align) with plan plan_id. Checks
@@ -105,5 +109,9 @@ void flx_close(struct flx *rt);
 typedef void (*flx_trace_fn)(void *ctx, int kind, int end, uint32_t ix,
                              const struct flx_call *call);
 void flx_set_trace(struct flx *rt, flx_trace_fn fn, void *ctx);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -3,8 +3,22 @@
 #ifndef FLEXRT_FLX_PORT_H
 #define FLEXRT_FLX_PORT_H
 
+#ifndef __cplusplus
 #include <stdatomic.h>
+#endif
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A word that one thread stores and another loads. C++ before 23 has no name
+ * for it; there it is a word of the same layout, to be handed on. */
+#ifdef __cplusplus
+typedef volatile uint32_t flx_atomic_u32;
+#else
+typedef _Atomic uint32_t flx_atomic_u32;
+#endif
 
 enum flx_err {
     FLX_OK = 0,
@@ -61,7 +75,7 @@ struct flx_port {
      * itself when they are needed. `wait_load` returns when *done != 0 (may
      * return early); NULL: the core spins. */
     void (*submit)(void *ctx, struct flx_load *load);
-    void (*wait_load)(void *ctx, const _Atomic uint32_t *done);
+    void (*wait_load)(void *ctx, const flx_atomic_u32 *done);
 
     /* Calls fn(arg, part, n) for part = 0 .. n - 1, on up to n_thread threads,
      * and returns when all have. NULL: one thread. */
@@ -88,5 +102,9 @@ struct flx_port {
     void (*release)(void *ctx, void *from, uint32_t bytes);
     int (*acquire)(void *ctx, void *from, uint32_t bytes);
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 
 #include "flexrt/flx_port.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct flx_flash {
     const volatile uint32_t *device; /* the blob, little-endian words */
     uint32_t bytes;                  /* of the blob; a multiple of 4 */
@@ -27,5 +31,9 @@ struct flx_flash {
 enum flx_err flx_flash_start(void *flash, uint32_t off, void *dst,
                              uint32_t len);
 enum flx_err flx_flash_finish(void *flash, int wait);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,8 +5,16 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Most bytes of stack used since reset. The start-up code fills the stack with
  * a pattern; this looks how much of it is left. */
 uint32_t flx_stack_used(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,12 +8,15 @@
 #define FLEXRT_PORTS_POSIX_FLX_POSIX_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "flexrt/flexrt.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 enum { FLX_POSIX_MAX_THREAD = 64, FLX_POSIX_READ_ALIGN = 4096 };
 
@@ -51,11 +54,11 @@ struct flx_posix {
     pthread_mutex_t job_lock;
     pthread_cond_t job_posted;
     pthread_cond_t job_done;
-    _Atomic uint32_t job;
-    _Atomic uint32_t n_asleep;
-    _Atomic uint32_t n_running;
-    _Atomic uint32_t ticket;
-    _Atomic uint32_t caller_sleeps;
+    flx_atomic_u32 job;
+    flx_atomic_u32 n_asleep;
+    flx_atomic_u32 n_running;
+    flx_atomic_u32 ticket;
+    flx_atomic_u32 caller_sleeps;
     bool workers_stop;
     void (*fn)(void *arg, uint32_t part, uint32_t n);
     void *arg;
@@ -80,5 +83,9 @@ void flx_posix_close(struct flx_posix *p);
  * plan uses. NULL when there is none. Returned by flx_posix_arena_free. */
 void *flx_posix_arena(uint32_t bytes, uint32_t align);
 void flx_posix_arena_free(void *arena, uint32_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -189,7 +189,7 @@ done
 [ "$(wc -l <table)" = 4 ] || fail "the table is not four lines: $(cat table)"
 for key in model target device weights_bytes blob_bytes macs min_budget \
     min_budget_node plans budget peak resident_bytes plan_bytes peak_node \
-    entries name latency_us bound_us gap streamed_bytes read_bytes \
+    entries name shape latency_us bound_us gap streamed_bytes read_bytes \
     longest_step_us; do
     grep -q "\"$key\":" out.json || fail "no $key in the JSON"
 done
@@ -209,9 +209,19 @@ for name in flx FLX_plan while 9lives; do
     "$flexc" in/tiny.onnx --budgets 50k,50K,50Ki,min --name "$name" -o named -q ||
         fail "--name $name"
     # shellcheck disable=SC2086
-    $compiler -std=c11 -Wall -Wextra -Wconversion -Wpedantic -Werror -w \
+    $compiler -std=c11 -Wall -Wextra -Wconversion -Wpedantic -Werror \
         -fsyntax-only "-I$runtime/include" "-I$runtime" named/*.c ||
         fail "--name $name: the C does not compile"
+    # headers are of use to C++ as well
+    if command -v "${CXX:-c++}" >/dev/null; then
+        for file in named/*.h; do
+            printf '#include "ports/posix/flx_posix.h"\n#include "%s"\n' \
+                "$(basename "$file")" >named/main.cpp
+        done
+        "${CXX:-c++}" -std=c++11 -Wall -Wextra -Wpedantic -Werror \
+            -fsyntax-only "-I$runtime/include" "-I$runtime" -Inamed \
+            named/main.cpp || fail "--name $name: no header for C++"
+    fi
     rm -rf named
 done
 
