@@ -18,12 +18,11 @@
 #define FLX_GEMV_VECS(X, P) X(P, 0) X(P, 1) X(P, 2) X(P, 3)
 #else
 #define FLX_GEMV_PANELS 1
+/* clang-format off */
 #define FLX_GEMV_VECS(X, P)                                                    \
-    X(P, 0)                                                                    \
-    X(P, 1)                                                                    \
-    X(P, 2)                                                                    \
-    X(P, 3) X(P, 4) X(P, 5) X(P, 6) X(P, 7) X(P, 8) X(P, 9) X(P, 10) X(P, 11)  \
-        X(P, 12) X(P, 13) X(P, 14) X(P, 15)
+    X(P, 0) X(P, 1) X(P, 2) X(P, 3) X(P, 4) X(P, 5) X(P, 6) X(P, 7)            \
+    X(P, 8) X(P, 9) X(P, 10) X(P, 11) X(P, 12) X(P, 13) X(P, 14) X(P, 15)
+/* clang-format on */
 #endif
 #if FLX_GEMV_PANELS == 4
 #define FLX_GEMV_ALL(X) X(0) X(1) X(2) X(3)
