@@ -221,6 +221,24 @@ uint32_t net_fork(struct net *n, uint32_t in, uint32_t channels)
     return out;
 }
 
+uint32_t net_table(struct net *n, uint32_t index, uint32_t row, uint32_t panels)
+{
+    enum { ENTRIES = 16 };
+    const struct net_buf s = n->shape[index];
+    const uint32_t out = add_buf(n, s.h, 1, row);
+    struct layer *const y = add_layer(n, out, 0, 0);
+    const uint32_t ix = n->l.n_layer - 1;
+    y->kind = LAYER_EMBED;
+    add_in(y, whole_rows(index, (struct row_map){.all = true, .in_rows = s.h}));
+    n->c.lattice[ix].n_panel = panels;
+    n->c.lattice[ix].panel_entries = ENTRIES;
+    n->c.lattice[ix].is_table = true;
+    n->panel_bytes[ix] = size_div_up(ENTRIES * 4 * BYTES(row), 64) * 64;
+    n->panels_per_chunk[ix] = 1;
+    n->k.cand[ix].panels_cut = false;
+    return out;
+}
+
 /* ---- chunks ---- */
 
 static void cut_layer(struct net *n, uint32_t y, uint64_t *blob)

@@ -63,6 +63,11 @@ uint32_t net_dense(struct net *n, uint32_t in, uint32_t channels);
 /* Two convolutions into the channels of one buffer. */
 uint32_t net_fork(struct net *n, uint32_t in, uint32_t channels);
 
+/* Rows of a table of `panels` panels, each a chunk, picked by the values of
+ * `index`, of as many rows; `row` floats a row. */
+uint32_t net_table(struct net *n, uint32_t index, uint32_t row,
+                   uint32_t panels);
+
 /* Lifetimes, chunks, places in the blob and of residents (in the order of
  * layers), costs. Chunks are raw, read alignment `align`. */
 void net_finish(struct net *n, uint32_t align);

@@ -331,6 +331,125 @@ static void plan_check__refuses_wrong_rows(void **state)
     }
 }
 
+/* A table by indices that a layer computes, then weights; in a plan that has
+ * no room for the table each row picks its chunk. */
+static void table_net(struct net *n, struct fixture *f, struct plan_set *s)
+{
+    net_start(n, f);
+    n->chunk_goal = 4096;
+    uint32_t x = net_input(n, 9, 1, 16);
+    x = net_conv(n, x, 16, 1, 1);
+    x = net_table(n, x, 64, 20);
+    x = net_conv(n, x, 32, 1, 1);
+    net_output(n, x);
+    net_finish(n, 256);
+    net_budget(n, BUDGET_MIN, 0);
+    net_budget(n, BUDGET_MAX, 0);
+    net_budget(n, BUDGET_BYTES, 40000);
+    assert_true(make_plans(n, s));
+}
+
+static uint32_t pick_of(const struct plan *p)
+{
+    uint32_t i = 0;
+    while (i < p->n_load && !p->load[i].picks) {
+        i++;
+    }
+    return i;
+}
+
+static void plan_check__accepts_loads_that_pick(void **state)
+{
+    struct fixture *f = *state;
+    static struct net n;
+    struct plan_set s;
+    table_net(&n, f, &s);
+    for (uint32_t i = 0; i < s.n_plan; i++) {
+        assert_true(is_accepted(&n, &s.plan[i]));
+    }
+    const struct plan *const least = &s.plan[0];
+    const uint32_t pick = pick_of(least);
+    assert_true(pick < least->n_load);
+    assert_int_equal(least->load[pick - 1].n_iter, 9);
+    /* Not the table but nine chunks of it are read. */
+    const struct lattice *const t = &n.c.lattice[1];
+    assert_true(least->streamed_bytes < 20 * t->panel_bytes[0]);
+    assert_true(least->streamed_bytes >= 9 * t->panel_bytes[0]);
+    /* With everything resident nothing is picked. */
+    assert_int_equal(s.plan[1].streamed_bytes, 0);
+    assert_int_equal(pick_of(&s.plan[1]), s.plan[1].n_load);
+    assert_true(s.plan[2].peak <= 40000);
+}
+
+static void plan_check__refuses_a_pick_for_another_row(void **state)
+{
+    struct fixture *f = *state;
+    static struct net n;
+    struct plan_set s;
+    table_net(&n, f, &s);
+    const uint32_t pick = pick_of(&s.plan[0]);
+    uint32_t box = 0;
+    while (s.plan[0].box[box].op != PLAN_BOX || s.plan[0].box[box].layer != 1) {
+        box++;
+    }
+    for (uint32_t i = 0; i < 14; i++) {
+        struct plan p = copy_plan(f, &s.plan[0]);
+        struct plan_load *const b = &p.load[pick];
+        struct plan_box *const x = &p.box[box];
+        switch (i) {
+        case 0: /* before its index is written */
+            b->wait--;
+            break;
+        case 1: /* before the row before is copied */
+            b->wait_step = 0;
+            break;
+        case 2:
+            b->wait = -1;
+            break;
+        case 3:
+            x->wait--;
+            break;
+        case 4: /* the box takes it for the row before */
+            x->wait_step = 0;
+            break;
+        case 5:
+            x->w_addr += 64;
+            break;
+        case 6:
+            b->addr += 64;
+            x->w_addr += 64;
+            break;
+        case 7:
+            b->layer = 0;
+            break;
+        case 8:
+            b->layer = 99;
+            break;
+        case 9:
+            b->resident = true;
+            break;
+        case 10: /* onto the indices */
+            b->addr = p.buf[n.l.layer[1].in[0].buf].addr / 256 * 256;
+            x->w_addr = b->addr;
+            break;
+        case 11: /* beyond the arena */
+            b->addr = p.peak / 256 * 256;
+            x->w_addr = b->addr;
+            break;
+        case 12: /* two rows with one entry's chunk */
+            x->row_a = 2;
+            x->row_b = 2;
+            break;
+        default: /* an ordinary load of its first chunk */
+            b->picks = false;
+            break;
+        }
+        if (is_accepted(&n, &p)) {
+            fail_msg("case %u is accepted", i);
+        }
+    }
+}
+
 static void plan_check__refuses_wrong_boundaries(void **state)
 {
     struct fixture *f = *state;
@@ -579,6 +698,8 @@ int main(void)
         FIXTURE_TEST(plan_check__refuses_a_missing_load),
         FIXTURE_TEST(plan_check__refuses_two_things_in_one_place),
         FIXTURE_TEST(plan_check__refuses_wrong_rows),
+        FIXTURE_TEST(plan_check__accepts_loads_that_pick),
+        FIXTURE_TEST(plan_check__refuses_a_pick_for_another_row),
         FIXTURE_TEST(plan_check__refuses_wrong_boundaries),
         FIXTURE_TEST(plan_check__refuses_one_id_for_two_states),
         FIXTURE_TEST(plan_check__never_accepts_what_reads_wrong_data),

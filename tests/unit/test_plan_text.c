@@ -49,6 +49,30 @@ static void plan_text__parses_what_it_prints(void **state)
     assert_memory_equal(q.scratch, p->scratch, p->n_layer * sizeof *p->scratch);
 }
 
+static void plan_text__parses_loads_that_pick(void **state)
+{
+    struct fixture *f = *state;
+    static struct net n;
+    struct plan p = *some_plan(f, &n);
+    struct plan_load pick = {.op = PLAN_LOAD,
+                             .picks = true,
+                             .layer = 3,
+                             .chunk0 = 7,
+                             .n_chunk = 1,
+                             .addr = 8192,
+                             .wait = 5,
+                             .wait_step = 1};
+    p.load = &pick;
+    p.n_load = 1;
+    const char *const text = print(f, &p);
+    struct plan q;
+    assert_non_null(strstr(text, "\npick-load 3 7 8192 5 1\n"));
+    assert_true(plan_parse(span_of_str(text), &f->cx, &q));
+    assert_true(q.load[0].picks);
+    assert_int_equal(q.load[0].n_chunk, 1);
+    assert_string_equal(print(f, &q), text);
+}
+
 /* A plan by hand, each kind of line once. */
 static const char by_hand[] = "plan 1\n"
                               "budget 50000000 50M\n"
@@ -186,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(plan_text__parses_what_it_prints),
+        FIXTURE_TEST(plan_text__parses_loads_that_pick),
         FIXTURE_TEST(plan_text__reads_each_field),
         FIXTURE_TEST(plan_text__refuses_any_spoilt_line),
         FIXTURE_TEST(plan_text__refuses_every_cut),

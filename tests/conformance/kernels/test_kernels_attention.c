@@ -1,8 +1,10 @@
-/* Layer normalisation and attention against the naive ones. */
+/* Layer normalisation, attention and rows of tables against the naive ones. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "flx_find.h"
+#include "kernels/catalogue.h"
 #include "kt.h"
 #include "support/reference.h"
 
@@ -339,6 +341,112 @@ static void attention__follows_the_largest_score(void **state)
     try_attention(*state, &t);
 }
 
+/* ---- rows of a table ---- */
+
+/* Table of n entries of `size` floats: the rows of indices from both ends and
+ * beyond. With a tied convolution the panels are its own. */
+static void try_embed(struct fixture *f, uint64_t n, uint64_t size,
+                      bool is_tied)
+{
+    enum { ROWS = 9 };
+    struct kt k;
+    kt_start(&k, f, LAYER_EMBED);
+    struct layer *l = k.l;
+    const uint64_t dim[2] = {ROWS, size};
+    const uint64_t rows[1] = {ROWS};
+    const uint64_t table[2] = {n, size};
+    set_space(l, 2, 1, dim);
+    l->out = kt_dense(&k, DTYPE_F32, 2, dim, 1, true);
+    l->in[0] = kt_dense(&k, DTYPE_I64, 1, rows, 0, false);
+    l->in[0].map = (struct row_map){.all = true, .in_rows = 1};
+    l->n_in = 1;
+    const float *data = kt_weight(&k, 0, 2, table);
+    l->p.embed.n_entry = n;
+    struct layer conv = {
+        .kind = LAYER_CONV,
+        .name = "tied",
+        .op = "MatMul",
+        .rank = 4,
+        .row_dims = 2,
+        .rows = ROWS,
+        .dim = {1, ROWS, 1, n},
+        .n_in = 1,
+        .n_weight = 2,
+        .p.conv = {.group = 1,
+                   .kernel = {1, 1},
+                   .stride = {1, 1},
+                   .dilation = {1, 1}},
+    };
+    conv.in[0] = kt_image(&k, 1, ROWS, 1, size, 0, true);
+    conv.out = kt_image(&k, 1, ROWS, 1, n, 0, true);
+    conv.weight[0] = (struct weight){.data = l->weight[0].data,
+                                     .dtype = DTYPE_F32,
+                                     .rank = 4,
+                                     .dim = {n, 1, 1, size},
+                                     .stride = {(int64_t)size, 0, 0, 1}};
+    conv.weight[1] = (struct weight){.dtype = DTYPE_F32};
+    l->p.embed.tied = is_tied ? &conv : NULL;
+    kt_finish(&k, 0);
+    assert_int_equal(k.lattice.borrows, is_tied);
+    if (is_tied) { /* what the convolution packs */
+        struct lattice t;
+        assert_true(kern_lattice(&conv, &k.opt, &f->cx, &t));
+        assert_int_equal(t.n_panel, k.lattice.n_panel);
+        assert_int_equal(t.panel_bytes[0], k.lattice.panel_bytes[0]);
+        assert_true(kern_pack(&conv, &k.opt, &t, 0, 0, t.n_panel, k.weights[0],
+                              &f->cx));
+    }
+    const int64_t index[ROWS] = {
+        0,         (int64_t)n - 1, -1, -(int64_t)n, (int64_t)n / 2,
+        INT64_MAX, INT64_MIN,      0,  -2};
+    memcpy(kt_at(&k, &l->in[0]), index, sizeof index);
+    float *want = arena_alloc(&f->keep, ROWS * size * 4, 64);
+    assert_non_null(want);
+    for (uint32_t r = 0; r < ROWS; r++) {
+        int64_t i = index[r] < -(int64_t)n ? 0 : index[r];
+        i = i < 0 ? i + (int64_t)n : i < (int64_t)n ? i : (int64_t)n - 1;
+        memcpy(want + r * size, data + (uint64_t)i * size, size * 4);
+    }
+    for (uint32_t s = 0; kt_isa(s); s++) {
+        const flx_kernel_fn fn = flx_kernel_find(kt_isa(s), k.cand.kernel);
+        float *got = arena_alloc(&f->keep, ROWS * size * 4, 64);
+        assert_non_null(got);
+        /* All panels; then row by row, the one panel that has the entry. */
+        struct flx_call call = {
+            .w = k.weights[0], .r1 = ROWS, .p1 = k.lattice.n_panel};
+        call.arg[0] = (struct flx_ref){(uint8_t *)got, ROWS};
+        call.arg[1] = (struct flx_ref){kt_at(&k, &l->in[0]), 1};
+        for (uint32_t part = 0; part < 3; part++) {
+            fn(&call, k.cand.word, part, 3);
+        }
+        assert_memory_equal(got, want, ROWS * size * 4);
+        memset(got, 0xff, ROWS * size * 4);
+        for (uint32_t r = 0; r < ROWS && k.lattice.panel_entries > 0; r++) {
+            int64_t i = index[r] < -(int64_t)n ? 0 : index[r];
+            i = i < 0 ? i + (int64_t)n : i < (int64_t)n ? i : (int64_t)n - 1;
+            call.w = k.weights[0] + (uint64_t)i / k.lattice.panel_entries *
+                                        k.lattice.panel_bytes[0];
+            call.r0 = r;
+            call.r1 = r + 1;
+            call.p1 = 1;
+            fn(&call, k.cand.word, 0, 1);
+        }
+        if (k.lattice.panel_entries > 0) {
+            assert_memory_equal(got, want, ROWS * size * 4);
+        }
+    }
+}
+
+static void embed__copies_the_rows_that_indices_pick(void **state)
+{
+    const uint64_t n[] = {1, 2, 15, 16, 17, 300};
+    const uint64_t size[] = {1, 7, 48, 1000};
+    for (size_t i = 0; i < ARRAY_LEN(n) * ARRAY_LEN(size) * 2; i++) {
+        try_embed(*state, n[i / 2 % ARRAY_LEN(n)], size[i / 2 / ARRAY_LEN(n)],
+                  i % 2 != 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +454,7 @@ int main(void)
         FIXTURE_TEST(attention__matches_the_naive_one),
         FIXTURE_TEST(attention__masks),
         FIXTURE_TEST(attention__follows_the_largest_score),
+        FIXTURE_TEST(embed__copies_the_rows_that_indices_pick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
