@@ -16,18 +16,26 @@
 #define K_CONV_H
 
 #include "flx_act.h"
+#include "flx_pair.h"
 #include "flx_tile.h"
+
+/* Pixels of a tile and panels next to each other in it. */
+#if FLX_LANES == 16
+enum { FLX_CONV_M = FLX_PAIR_M, FLX_CONV_PANELS = 2 };
+#else
+enum { FLX_CONV_M = FLX_TILE_M, FLX_CONV_PANELS = 1 };
+#endif
 
 /* Row pointers of a block of pixels: one a pixel and kernel row. */
 #if FLX_LANES > 1
-#define FLX_CONV_BLOCK 48
+#define FLX_CONV_BLOCK 64
 #else
 #define FLX_CONV_BLOCK 16
 #endif
 enum {
-    FLX_CONV_TABLE = FLX_CONV_BLOCK * 4 > FLX_CONV_MAX_KH *FLX_TILE_M
+    FLX_CONV_TABLE = FLX_CONV_BLOCK * 4 > FLX_CONV_MAX_KH *FLX_CONV_M
                          ? FLX_CONV_BLOCK * 4
-                         : FLX_CONV_MAX_KH *FLX_TILE_M
+                         : FLX_CONV_MAX_KH *FLX_CONV_M
 };
 
 /* What a call is about, from its arguments. */
@@ -182,7 +190,7 @@ FLX_INLINE void flx_conv_resume(const struct flx_conv_arg *a,
                                 struct flx_pixel p, uint32_t m, uint32_t c0,
                                 uint32_t n)
 {
-    for (uint32_t i = 0; i < FLX_TILE_M; i++) {
+    for (uint32_t i = 0; i < FLX_CONV_M; i++) {
         float *b = buf + i * FLX_PANEL;
         for (uint32_t j = 0; j < FLX_PANEL; j += FLX_LANES) {
             flx_store(b + j, flx_splat(0.0f));
@@ -204,7 +212,7 @@ struct flx_conv_block {
      * (see edge) the row itself; flx_zero outside the image. */
     const float *at[FLX_CONV_TABLE];
     int32_t x0[FLX_CONV_TABLE];   /* [cap]: column of the first tap */
-    uint8_t edge[FLX_CONV_TABLE]; /* [cap / FLX_TILE_M]: of any in the tile */
+    uint8_t edge[FLX_CONV_TABLE]; /* [cap / FLX_CONV_M]: of any in the tile */
     uint32_t cap;                 /* pixels that the table can hold */
 };
 
@@ -215,14 +223,14 @@ FLX_INLINE void flx_conv_fill(const struct flx_conv_arg *a,
 {
     const int32_t reach =
         (int32_t)a->in_w - (int32_t)((a->kernel_w - 1) * a->dilation_w);
-    for (uint32_t i = 0; i < n || i % FLX_TILE_M != 0; i++) {
+    for (uint32_t i = 0; i < n || i % FLX_CONV_M != 0; i++) {
         const int32_t x0 = (int32_t)(p.x * a->stride_w) - a->pad_left;
         const int32_t y0 = (int32_t)(p.y * a->stride_h) - a->pad_top;
         const uint32_t is_edge = x0 < 0 || x0 >= reach;
-        const uint32_t tile = i / FLX_TILE_M;
+        const uint32_t tile = i / FLX_CONV_M;
         b->x0[i] = x0;
         b->edge[tile] =
-            (uint8_t)(is_edge | (i % FLX_TILE_M ? b->edge[tile] : 0));
+            (uint8_t)(is_edge | (i % FLX_CONV_M ? b->edge[tile] : 0));
         for (uint32_t kh = 0; kh < a->kernel_h; kh++) {
             const uint32_t y = (uint32_t)(y0 + (int32_t)(kh * a->dilation_h));
             const float *at = flx_zero;
@@ -251,7 +259,7 @@ FLX_INLINE uint32_t flx_conv_run(const struct flx_conv_arg *a,
     const uint32_t kh = k / row;
     const uint32_t in_row = k - kh * row;
     const float *const *at = b->at + kh * b->cap + i;
-    const uint32_t is_edge = b->edge[i / FLX_TILE_M];
+    const uint32_t is_edge = b->edge[i / FLX_CONV_M];
     /* Taps of a kernel row follow each other in memory. */
     const uint32_t is_dense =
         a->kernel_w == 1 ||
@@ -259,11 +267,11 @@ FLX_INLINE uint32_t flx_conv_run(const struct flx_conv_arg *a,
     uint32_t n;
     if (is_dense && !is_edge) {
         n = row - in_row;
-        for (uint32_t j = 0; j < FLX_TILE_M; j++) {
+        for (uint32_t j = 0; j < FLX_CONV_M; j++) {
             p[j] = at[j];
         }
         if (in_row + c0 > 0) {
-            for (uint32_t j = 0; j < FLX_TILE_M; j++) {
+            for (uint32_t j = 0; j < FLX_CONV_M; j++) {
                 p[j] = p[j] == flx_zero ? flx_zero : p[j] + in_row + c0;
             }
         }
@@ -272,7 +280,7 @@ FLX_INLINE uint32_t flx_conv_run(const struct flx_conv_arg *a,
         const uint32_t c = in_row - kw * v->c;
         const uint32_t reach = a->in_w - (a->kernel_w - 1) * a->dilation_w;
         n = v->c - c;
-        for (uint32_t j = 0; j < FLX_TILE_M; j++) {
+        for (uint32_t j = 0; j < FLX_CONV_M; j++) {
             const uint32_t x0 = (uint32_t)b->x0[i + j];
             const uint32_t step = kw * a->dilation_w;
             /* Of a pixel without taps outside, at[j] is the first one. */
@@ -292,21 +300,45 @@ FLX_INLINE uint32_t flx_conv_run(const struct flx_conv_arg *a,
  * over them; sums wait in buf in between. */
 #if FLX_LANES > 1
 enum { FLX_CONV_CHUNK = 256, FLX_CONV_SUMS = FLX_CONV_BLOCK };
-#define FLX_CONV_CHUNKED 1024u /* from this many rows on it pays */
+#define FLX_CONV_CHUNKED (1024u / FLX_CONV_PANELS) /* from here on it pays */
 #else
-enum { FLX_CONV_CHUNK = 1, FLX_CONV_SUMS = FLX_TILE_M };
+enum { FLX_CONV_CHUNK = 1, FLX_CONV_SUMS = FLX_CONV_M };
 #define FLX_CONV_CHUNKED UINT32_MAX
 #endif
+enum { FLX_CONV_SUM_STEP = FLX_CONV_SUMS * FLX_PANEL };
 
-/* One tile at i of the block, rows [k, k1) of panel `panel` whose weights are
- * at w, into buf[FLX_TILE_M][16]. */
+/* One tile at i of the block, rows [k, k1) of n panels of one group from
+ * `panel`, whose weights are at w, into buf: FLX_CONV_M x 16 floats a panel,
+ * panels FLX_CONV_SUM_STEP apart. */
 FLX_INLINE void flx_conv_tile(const struct flx_conv_arg *a,
                               const struct flx_conv *v,
                               const struct flx_conv_block *b, uint32_t i,
-                              uint32_t panel, const float *w, uint32_t k,
-                              uint32_t k1, float *buf)
+                              uint32_t panel, uint32_t n, const float *w,
+                              uint32_t k, uint32_t k1, float *buf)
 {
     const uint32_t c0 = panel / v->oc_panels * v->c;
+    const size_t rows = v->params + (size_t)(k - v->k0) * FLX_PANEL;
+#if FLX_LANES == 16
+    const uint32_t two = n == 2;
+    const size_t w_step = two ? v->panel : 0;
+    float *const buf_b = buf + (two ? FLX_CONV_SUM_STEP : 0);
+    struct flx_pair t;
+    if (k > 0) {
+        flx_pair_get(&t, buf, buf_b);
+    } else {
+        flx_pair_set(&t, w, w + w_step);
+    }
+    const float *ws = w + rows;
+    for (uint32_t at = k; at < k1;) {
+        const float *q[FLX_CONV_M];
+        const uint32_t len = flx_conv_run(a, v, b, i, c0, at, k1, q);
+        flx_pair_mac(&t, two, ws, ws + w_step, q, len);
+        ws += (size_t)len * FLX_PANEL;
+        at += len;
+    }
+    flx_pair_put(&t, two, buf, buf_b);
+#else
+    (void)n;
     for (uint32_t s = 0; s < FLX_TILE_SUBS; s++) {
         const uint32_t lane = s * FLX_TILE_LANES;
         struct flx_tile t;
@@ -315,10 +347,9 @@ FLX_INLINE void flx_conv_tile(const struct flx_conv_arg *a,
         } else {
             flx_tile_set(&t, w + lane);
         }
-        const float *ws =
-            w + v->params + (size_t)(k - v->k0) * FLX_PANEL + lane;
+        const float *ws = w + rows + lane;
         for (uint32_t at = k; at < k1;) {
-            const float *q[FLX_TILE_M];
+            const float *q[FLX_CONV_M];
             const uint32_t len = flx_conv_run(a, v, b, i, c0, at, k1, q);
             flx_tile_mac(&t, ws, q, len);
             ws += (size_t)len * FLX_PANEL;
@@ -326,52 +357,52 @@ FLX_INLINE void flx_conv_tile(const struct flx_conv_arg *a,
         }
         flx_tile_put(&t, buf + lane);
     }
+#endif
 }
 
-/* Tile at i, whose first pixel is q of the box, rows [k, k1): sums start in buf
- * or, with the K block, from bias or output; they end in buf or, with it, in
- * the output. */
+/* Tile at i, whose first pixel is q of the box, rows [k, k1) of n panels: sums
+ * start in buf or, with the K block, from bias or output; they end in buf or,
+ * with it, in the output. */
 FLX_INLINE void flx_conv_step(const struct flx_conv_arg *a,
                               const struct flx_conv *v,
                               const struct flx_conv_block *b, uint32_t i,
                               uint32_t m, uint32_t r0, uint32_t q,
-                              uint32_t panel, const float *w, uint32_t k,
-                              uint32_t k1, float *buf)
+                              uint32_t panel, uint32_t n, const float *w,
+                              uint32_t k, uint32_t k1, float *buf)
 {
     const uint32_t g = panel / v->oc_panels;
     const uint32_t o = (panel - g * v->oc_panels) * FLX_PANEL;
-    const uint32_t lanes = flx_min_u(FLX_PANEL, v->oc - o);
     const struct flx_pixel p = flx_pixel_of(a->out_rows, a->out_w, r0, q);
-    if (k == v->k0 && k > 0) {
-        flx_conv_resume(a, v, buf, p, m, g * v->oc + o, lanes);
+    for (uint32_t j = 0; k == v->k0 && k > 0 && j < n; j++) {
+        const uint32_t oj = o + j * FLX_PANEL;
+        flx_conv_resume(a, v, buf + j * FLX_CONV_SUM_STEP, p, m, g * v->oc + oj,
+                        flx_min_u(FLX_PANEL, v->oc - oj));
     }
-    flx_conv_tile(a, v, b, i, panel, w, k, k1, buf);
-    if (k1 == v->k1) {
-        flx_conv_store(a, v, buf, w + v->slope, p, m, g * v->oc + o, lanes);
+    flx_conv_tile(a, v, b, i, panel, n, w, k, k1, buf);
+    for (uint32_t j = 0; k1 == v->k1 && j < n; j++) {
+        const uint32_t oj = o + j * FLX_PANEL;
+        flx_conv_store(a, v, buf + j * FLX_CONV_SUM_STEP,
+                       w + j * (size_t)v->panel + v->slope, p, m,
+                       g * v->oc + oj, flx_min_u(FLX_PANEL, v->oc - oj));
     }
 }
 
-/* All n pixels of a block, from pixel q0 of the box, against one panel. */
-FLX_INLINE void flx_conv_panel(const struct flx_conv_arg *a,
-                               const struct flx_conv *v,
-                               const struct flx_conv_block *b, uint32_t r0,
-                               uint32_t q0, uint32_t n, uint32_t panel,
-                               const float *w)
+/* All m pixels of a block, from pixel q0 of the box, against n panels of one
+ * group. */
+FLX_INLINE void flx_conv_panels(const struct flx_conv_arg *a,
+                                const struct flx_conv *v,
+                                const struct flx_conv_block *b, uint32_t r0,
+                                uint32_t q0, uint32_t m, uint32_t panel,
+                                uint32_t n, const float *w)
 {
-    if (a->k_block < FLX_CONV_CHUNKED) {
-        for (uint32_t i = 0; i < n; i += FLX_TILE_M) {
-            float buf[FLX_TILE_M * FLX_PANEL];
-            flx_conv_step(a, v, b, i, flx_min_u(FLX_TILE_M, n - i), r0, q0 + i,
-                          panel, w, v->k0, v->k1, buf);
-        }
-        return;
-    }
-    float sums[FLX_CONV_SUMS * FLX_PANEL];
-    for (uint32_t k = v->k0; k < v->k1; k += FLX_CONV_CHUNK) {
-        const uint32_t k1 = flx_min_u(v->k1, k + FLX_CONV_CHUNK);
-        for (uint32_t i = 0; i < n; i += FLX_TILE_M) {
-            flx_conv_step(a, v, b, i, flx_min_u(FLX_TILE_M, n - i), r0, q0 + i,
-                          panel, w, k, k1,
+    float sums[FLX_CONV_PANELS * FLX_CONV_SUM_STEP];
+    const uint32_t chunk =
+        a->k_block < FLX_CONV_CHUNKED ? a->k_block : FLX_CONV_CHUNK;
+    for (uint32_t k = v->k0; k < v->k1; k += chunk) {
+        const uint32_t k1 = flx_min_u(v->k1, k + chunk);
+        for (uint32_t i = 0; i < m; i += FLX_CONV_M) {
+            flx_conv_step(a, v, b, i, flx_min_u(FLX_CONV_M, m - i), r0, q0 + i,
+                          panel, n, w, k, k1,
                           sums + i % FLX_CONV_SUMS * FLX_PANEL);
         }
     }
@@ -386,28 +417,45 @@ FLX_INLINE void k_conv_f32_direct(const struct flx_call *call,
     const struct flx_conv v = flx_conv_of(call, a);
     struct flx_conv_block b;
     const uint32_t per_row = FLX_CONV_TABLE / a->kernel_h;
-    b.cap = flx_min_u(FLX_CONV_BLOCK, per_row) / FLX_TILE_M * FLX_TILE_M;
+    const uint32_t tiles = flx_min_u(FLX_CONV_BLOCK, per_row) / FLX_CONV_M;
+    b.cap = tiles * FLX_CONV_M;
     const uint32_t n_pixel = (call->r1 - call->r0) * a->out_w;
-    const uint32_t n_block = (n_pixel + b.cap - 1) / b.cap;
-    const uint32_t n_panel = call->p1 - call->p0;
+    const uint32_t n_tile = (n_pixel + FLX_CONV_M - 1) / FLX_CONV_M;
+    const uint32_t n_block = (n_tile + tiles - 1) / tiles;
+    const uint32_t n_unit =
+        (call->p1 - call->p0 + FLX_CONV_PANELS - 1) / FLX_CONV_PANELS;
     uint32_t u0;
     uint32_t u1;
-    flx_share(n_block * n_panel, part, n_parts, &u0, &u1);
+    flx_share(n_block * n_unit, part, n_parts, &u0, &u1);
     uint32_t filled = n_block;
+    uint32_t t0 = 0;
+    uint32_t t1 = 0;
     for (uint32_t u = u0; u < u1; u++) {
-        const uint32_t block = u / n_panel;
-        const uint32_t panel = u - block * n_panel;
-        const uint32_t q0 = block * b.cap;
-        const uint32_t n = flx_min_u(b.cap, n_pixel - q0);
+        const uint32_t block = u / n_unit;
         if (filled != block) {
+            flx_share(n_tile, block, n_block, &t0, &t1);
             const struct flx_pixel first =
-                flx_pixel_of(a->out_rows, a->out_w, call->r0, q0);
-            flx_conv_fill(a, &v, &b, first, n);
+                flx_pixel_of(a->out_rows, a->out_w, call->r0, t0 * FLX_CONV_M);
+            flx_conv_fill(a, &v, &b, first,
+                          flx_min_u(t1 * FLX_CONV_M, n_pixel) -
+                              t0 * FLX_CONV_M);
             filled = block;
         }
-        flx_conv_panel(a, &v, &b, call->r0, q0, n, call->p0 + panel,
-                       (const float *)(const void *)call->w +
-                           (size_t)panel * v.panel);
+        const uint32_t q0 = t0 * FLX_CONV_M;
+        const uint32_t m = flx_min_u(t1 * FLX_CONV_M, n_pixel) - q0;
+        const uint32_t panel =
+            call->p0 + (u - block * n_unit) * FLX_CONV_PANELS;
+        const uint32_t n = flx_min_u(FLX_CONV_PANELS, call->p1 - panel);
+        const float *w = (const float *)(const void *)call->w +
+                         (size_t)(panel - call->p0) * v.panel;
+        if (FLX_CONV_PANELS > 1 && n > 1 && (panel + 1) % v.oc_panels != 0) {
+            flx_conv_panels(a, &v, &b, call->r0, q0, m, panel, n, w);
+            continue;
+        }
+        for (uint32_t j = 0; j < n; j++) {
+            flx_conv_panels(a, &v, &b, call->r0, q0, m, panel + j, 1,
+                            w + j * (size_t)v.panel);
+        }
     }
 }
 
