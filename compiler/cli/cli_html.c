@@ -172,12 +172,11 @@ static bool add_timeline(const struct view *v, cJSON *o)
     busy = 0;
     for (uint64_t i = 0; ok && i < v->run.n_fetch; i++) {
         const struct plan_fetch *const f = &v->run.fetch[i];
-        const uint32_t y = v->r->chunks->chunk[v->p->load[f->ix].chunk0].layer;
         busy += (uint64_t)(f->end_ns - f->begin_ns);
         ok = f->end_ns == f->begin_ns ||
              next_event(v, &e,
-                        (struct event){y, y, f->begin_ns, f->end_ns, 1,
-                                       fetch_bytes(v, f)},
+                        (struct event){f->layer, f->layer, f->begin_ns,
+                                       f->end_ns, 1, fetch_bytes(v, f)},
                         loads);
     }
     return ok && put_event(&e, loads) && num(o, "load_ns", busy);
@@ -220,9 +219,8 @@ static bool add_parts(const struct view *v, cJSON *o)
         const uint32_t loop = v->run.step[i].loop;
         for (uint64_t k = 0; k < v->run.n_fetch; k++) {
             const struct plan_fetch *const f = &v->run.fetch[k];
-            const uint32_t y =
-                v->r->chunks->chunk[v->p->load[f->ix].chunk0].layer;
-            if (y >= x.lo && y <= x.hi && !v->p->load[f->ix].resident) {
+            if (f->layer >= x.lo && f->layer <= x.hi &&
+                !v->p->load[f->ix].resident) {
                 x.bytes += fetch_bytes(v, f);
                 x.loads++;
             }
@@ -284,7 +282,8 @@ static bool add_layers(const struct cli_result *r, cJSON *root)
         const struct lattice *const t = &r->chunks->lattice[i];
         const struct cand *const k = &r->cands->cand[i];
         uint64_t weights = 0;
-        for (uint32_t c = t->chunk0; c < t->chunk0 + t->n_chunk; c++) {
+        for (uint32_t c = t->chunk0; !t->borrows && c < t->chunk0 + t->n_chunk;
+             c++) {
             weights += r->chunks->chunk[c].raw_bytes;
         }
         cJSON *const o = cJSON_CreateObject();

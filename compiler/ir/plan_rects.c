@@ -74,7 +74,8 @@ static bool add_fixed(struct collect *v)
         x.addr = UINT64_MAX;
         x.layer = y;
         uint64_t end = 0;
-        for (uint32_t i = t->chunk0; i < t->chunk0 + t->n_chunk; i++) {
+        for (uint32_t i = t->chunk0; !t->borrows && i < t->chunk0 + t->n_chunk;
+             i++) {
             const struct chunk *const k = &v->c->chunk[i];
             if (is_resident(v, k)) {
                 x.addr = size_min(x.addr, v->p->state_bytes + k->res_off);
@@ -217,9 +218,9 @@ static bool add_slice(struct collect *v, const struct plan_fetch *f)
     }
     uint64_t end = b->addr;
     for (uint32_t k = b->chunk0; k < b->chunk0 + b->n_chunk; k++) {
-        end += v->c->chunk[k].raw_bytes;
+        const uint64_t raw = v->c->chunk[k].raw_bytes;
+        end += b->picks ? plan_pick_room(raw, v->align) : raw;
     }
-    const uint32_t y = v->c->chunk[b->chunk0].layer;
     const uint64_t addr = b->addr / v->align * v->align;
     return push(v, (struct plan_rect){
                        .kind = RECT_SLICE,
@@ -227,7 +228,7 @@ static bool add_slice(struct collect *v, const struct plan_fetch *f)
                        .bytes = size_div_up(end, v->align) * v->align - addr,
                        .first = f->wait >= 0 ? f->wait + 1 : f->wait,
                        .last = (int64_t)f->last_use + 1,
-                       .layer = y,
+                       .layer = f->layer,
                        .buf = UINT32_MAX,
                    });
 }

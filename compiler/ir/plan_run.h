@@ -21,6 +21,7 @@ struct plan_step {
 /* An executed load. */
 struct plan_fetch {
     uint32_t ix;       /* instruction, plan.load */
+    uint32_t layer;    /* whose weights it brings */
     uint32_t loop;     /* plan.load; UINT32_MAX for none */
     int64_t wait;      /* steps done before it may begin; < 0: in the run
                           before */

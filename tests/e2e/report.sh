@@ -40,6 +40,31 @@ mv tiny.html first.html
 report tiny min,max
 cmp first.html tiny.html || fail "two equal calls give two pages"
 
+# The rectangles of --dump=memory end at the peak that the plan claims, also
+# those of tables that are loaded by index; each plan has its state, input and
+# output.
+for name in tiny squeezenet-small vit-small gpt2-small; do
+    "$zoo" "$name" -o memory.onnx
+    "$flexc" memory.onnx --budgets min,max --dump=memory >memory
+    awk -v name="$name" '
+    function done() {
+        if (n > 0 && (top != peak || !state || !input || !output)) {
+            print name ": rectangles end at " top ", the peak is " peak
+            bad = 1
+        }
+        n++
+    }
+    /^memory / { done(); peak = $4; top = state = input = output = 0; next }
+    {
+        split($3, at, "+")
+        if (at[1] + at[2] > top) top = at[1] + at[2]
+        if ($1 == "state") state = 1
+        if ($1 == "input") input = 1
+        if ($1 == "output") output = 1
+    }
+    END { done(); exit bad || n != 3 }' memory || fail "$name: --dump=memory"
+done
+
 # The plans do not depend on whether there is a report.
 "$flexc" squeezenet.onnx --budgets min,120K,250K,max -o plain -q
 diff -r plain squeezenet.flex || fail "the report changes what is compiled"
