@@ -284,6 +284,13 @@ struct copy_param {
     uint64_t fill;                   /* bits of one element */
 };
 
+/* To an 8- or 4-bit float: what is too large. */
+enum cast_round { CAST_UP, CAST_DOWN, CAST_NEAREST };
+struct cast_param {
+    bool saturate;         /* becomes the largest, else infinity or NaN */
+    enum cast_round round; /* to F8E8M0, a power of two */
+};
+
 struct gather_param {
     uint32_t axis; /* out = data[.., index[...], ..] */
     uint32_t index_rank;
@@ -378,6 +385,7 @@ struct layer {
         struct lrn_param lrn;
         struct resize_param resize;
         struct copy_param copy;
+        struct cast_param cast;
         struct gather_param gather;
         struct matmul_param matmul;
         struct reduce_param reduce;

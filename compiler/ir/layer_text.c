@@ -233,6 +233,10 @@ static void put_param(struct buf *out, const struct layer *y)
         put_copy(out, y);
         break;
     case LAYER_CAST:
+        if (y->out.dtype > DTYPE_BF16) {
+            buf_printf(out, "  saturate %d round %d\n", y->p.cast.saturate,
+                       (int)y->p.cast.round);
+        }
         break;
     case LAYER_GATHER:
         buf_printf(out, "  axis %u of %llu index-rank %u\n", y->p.gather.axis,

@@ -28,7 +28,26 @@ enum dtype {
     DTYPE_C64 = 14,
     DTYPE_C128 = 15,
     DTYPE_BF16 = 16,
+    /* Types to store numbers in: they are cast and moved, not computed on. Each
+     * element has a byte of its own in memory; TensorProto packs the narrow
+     * ones. */
+    DTYPE_F8E4M3FN = 17,
+    DTYPE_F8E4M3FNUZ = 18,
+    DTYPE_F8E5M2 = 19,
+    DTYPE_F8E5M2FNUZ = 20,
+    DTYPE_U4 = 21,
+    DTYPE_I4 = 22,
+    DTYPE_F4E2M1 = 23,
+    DTYPE_F8E8M0 = 24,
+    DTYPE_U2 = 25,
+    DTYPE_I2 = 26,
 };
+
+/* Bits of an element in a TensorProto's raw data where that packs several into
+ * a byte, the first lowest; else 0. */
+uint32_t dtype_packed_bits(enum dtype t);
+/* The byte in memory of such an element: signed types are sign-extended. */
+uint8_t dtype_unpacked(enum dtype t, const uint8_t *packed, uint64_t i);
 
 /* Bytes of one element; 0 for types that this compiler does not hold. */
 uint32_t dtype_bytes(enum dtype t);

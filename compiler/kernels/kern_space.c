@@ -201,6 +201,16 @@ static bool is_number(enum dtype t)
     case DTYPE_STRING:
     case DTYPE_C64:
     case DTYPE_C128:
+    case DTYPE_F8E4M3FN:
+    case DTYPE_F8E4M3FNUZ:
+    case DTYPE_F8E5M2:
+    case DTYPE_F8E5M2FNUZ:
+    case DTYPE_U4:
+    case DTYPE_I4:
+    case DTYPE_F4E2M1:
+    case DTYPE_F8E8M0:
+    case DTYPE_U2:
+    case DTYPE_I2:
         return false;
     }
     return false;
@@ -488,7 +498,8 @@ bool cast_fits(const struct layer *l, const char **why)
         return false;
     }
     *why = "a conversion between these types";
-    return is_number(l->out.dtype) && is_number(l->in[0].dtype);
+    return (is_number(l->out.dtype) || l->out.dtype > DTYPE_BF16) &&
+           (is_number(l->in[0].dtype) || l->in[0].dtype > DTYPE_BF16);
 }
 
 void cast_args(const struct arg_in *in, uint32_t *word, struct fit *f)
@@ -504,6 +515,8 @@ void cast_args(const struct arg_in *in, uint32_t *word, struct fit *f)
     PUT_VIEW(a, in, in, &s, 1, f);
     a->out_type = (uint32_t)l->out.dtype;
     a->in_type = (uint32_t)l->in[0].dtype;
+    a->saturate = l->p.cast.saturate;
+    a->round = (uint32_t)l->p.cast.round;
 }
 
 /* ---- gather ---- */
@@ -561,7 +574,8 @@ bool matmul_fits(const struct layer *l, const char **why)
     *why = "a product of these shapes";
     return l->rank >= 2 && l->in[0].rank == l->rank &&
            l->in[1].rank == l->rank && l->row_dims < l->rank &&
-           !l->in[1].by_row && l->out.stride[l->rank - 1] == 1;
+           !l->in[1].by_row &&
+           (l->out.stride[l->rank - 1] == 1 || l->dim[l->rank - 1] == 1);
 }
 
 void matmul_args(const struct arg_in *in, uint32_t *word, struct fit *f)

@@ -5,7 +5,7 @@
 
 static bool is_number(enum dtype t)
 {
-    return dtype_bytes(t) > 0 && t != DTYPE_C64 && t != DTYPE_C128;
+    return dtype_bytes(t) > 0 && t <= DTYPE_BF16;
 }
 
 static bool tensor_fits(const struct layer *l, enum tensor_op op,

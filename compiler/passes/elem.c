@@ -138,6 +138,16 @@ double elem_f64(enum dtype t, const uint8_t *data, uint64_t i)
     case DTYPE_STRING:
     case DTYPE_C64:
     case DTYPE_C128:
+    case DTYPE_F8E4M3FN:
+    case DTYPE_F8E4M3FNUZ:
+    case DTYPE_F8E5M2:
+    case DTYPE_F8E5M2FNUZ:
+    case DTYPE_U4:
+    case DTYPE_I4:
+    case DTYPE_F4E2M1:
+    case DTYPE_F8E8M0:
+    case DTYPE_U2:
+    case DTYPE_I2:
         return 0;
     }
     return 0;
@@ -191,6 +201,16 @@ void elem_put_f64(enum dtype t, uint8_t *data, uint64_t i, double value)
     case DTYPE_STRING:
     case DTYPE_C64:
     case DTYPE_C128:
+    case DTYPE_F8E4M3FN:
+    case DTYPE_F8E4M3FNUZ:
+    case DTYPE_F8E5M2:
+    case DTYPE_F8E5M2FNUZ:
+    case DTYPE_U4:
+    case DTYPE_I4:
+    case DTYPE_F4E2M1:
+    case DTYPE_F8E8M0:
+    case DTYPE_U2:
+    case DTYPE_I2:
         return;
     }
 }

@@ -405,6 +405,10 @@ enum fold_end fold_where(struct fold *f, const struct node *n)
 
 enum fold_end fold_cast(struct fold *f, const struct node *n)
 {
+    if (node_in(f->g, n, 0)->dtype > DTYPE_BF16 ||
+        node_out(f->g, n, 0)->dtype > DTYPE_BF16) {
+        return FOLD_NOT;
+    }
     uint8_t *const dst = fold_alloc(f, n, 0);
     if (!dst) {
         return FOLD_FAILED;

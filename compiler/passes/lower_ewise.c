@@ -752,7 +752,12 @@ bool lower_cast(struct lower *lw, uint32_t node_ix)
     if (!d) {
         return false;
     }
+    const char *const round = node_string(n, "round_mode", "up");
     d->y.n_in = 1;
+    d->y.p.cast.saturate = node_int(n, "saturate", 1) != 0;
+    d->y.p.cast.round = strcmp(round, "up") == 0     ? CAST_UP
+                        : strcmp(round, "down") == 0 ? CAST_DOWN
+                                                     : CAST_NEAREST;
     d->in[0] = in;
     d->out = out;
     lower_set(lw, n->out[0], &out);

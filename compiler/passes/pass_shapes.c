@@ -48,6 +48,11 @@ bool shape_same_type(const struct graph *g, struct cx *cx, const struct node *n,
                       dtype_name(b->dtype));
 }
 
+bool shape_infer(struct graph *g, struct cx *cx, const struct node *n)
+{
+    return rules[n->op](g, cx, n);
+}
+
 /* Says which input is dynamic and the option that fixes it. */
 static bool report_dynamic(const struct value *v, struct cx *cx)
 {

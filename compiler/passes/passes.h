@@ -39,6 +39,10 @@ NODISCARD bool pass_dead(struct graph *g, struct cx *cx);
  * its operator; nobody checks that again. */
 NODISCARD bool pass_shapes(struct graph *g, struct cx *cx);
 
+/* Replaces operators that ONNX defines by others: normalizations whose scale
+ * is computed, or without a layer of their own. New nodes come last. */
+NODISCARD bool pass_expand(struct graph *g, struct cx *cx);
+
 /* Computes on f16 and bf16 in f32: nodes that compute read what Cast nodes have
  * widened and their results are rounded by Cast nodes; a node that reads the
  * result of another takes it unrounded. New nodes come last. */

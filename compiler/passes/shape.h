@@ -19,6 +19,10 @@ NODISCARD bool shape_set(struct graph *g, struct cx *cx, const struct node *n,
 NODISCARD bool shape_same_type(const struct graph *g, struct cx *cx,
                                const struct node *n, uint32_t i, uint32_t k);
 
+/* Runs the rule of the node's operator. */
+NODISCARD bool shape_infer(struct graph *g, struct cx *cx,
+                           const struct node *n);
+
 /* shape_ewise.c */
 shape_fn shape_same;      /* one input, same type and shape */
 shape_fn shape_broadcast; /* any number of inputs of one type */

@@ -103,7 +103,7 @@ bool shape_where(struct graph *g, struct cx *cx, const struct node *n)
 bool shape_cast(struct graph *g, struct cx *cx, const struct node *n)
 {
     const enum dtype to = (enum dtype)node_int(n, "to", DTYPE_NONE);
-    if (node_int(n, "to", 0) > DTYPE_BF16 || dtype_bytes(to) == 0) {
+    if (node_int(n, "to", 0) > DTYPE_I2 || dtype_bytes(to) == 0) {
         return node_error(cx, n, E_TYPE,
                           "attribute 'to' is %lld (%s), a type that is not "
                           "supported",

@@ -58,10 +58,52 @@ static bool field_bits(const Onnx__TensorProto *p, uint64_t i, uint64_t *bits)
     }
 }
 
+/* Bits of an element of which a byte holds several, the first lowest; else 0.
+ */
+static uint32_t packed_bits(uint32_t dtype)
+{
+    switch (dtype) {
+    case 21: /* uint4, int4, float4e2m1 */
+    case 22:
+    case 23:
+        return 4;
+    case 25: /* uint2, int2 */
+    case 26:
+        return 2;
+    default:
+        return 0;
+    }
+}
+
+/* Each element into a byte of its own, signed ones extended. */
+static bool unpack(const Onnx__TensorProto *p, const struct run_tensor *t,
+                   uint32_t bits, uint8_t *dst)
+{
+    const uint32_t each = 8 / bits;
+    const uint32_t sign =
+        t->dtype == 22 || t->dtype == 26 ? 1U << (bits - 1) : 0;
+    const uint64_t n_byte = t->n / each + (t->n % each != 0);
+    if ((p->has_raw_data ? p->raw_data.len : p->n_int32_data) != n_byte) {
+        return false;
+    }
+    for (uint64_t i = 0; i < t->n; i++) {
+        const uint32_t byte = p->has_raw_data
+                                  ? p->raw_data.data[i / each]
+                                  : (uint32_t)p->int32_data[i / each];
+        const uint32_t x = byte >> (i % each * bits) & ((1U << bits) - 1);
+        dst[i] = (uint8_t)((x ^ sign) - sign);
+    }
+    return true;
+}
+
 static bool copy_data(const Onnx__TensorProto *p, const struct run_tensor *t,
                       uint8_t *dst)
 {
     const uint32_t width = run_type_of(t->dtype)->bytes;
+    const uint32_t narrow = packed_bits(t->dtype);
+    if (narrow) {
+        return unpack(p, t, narrow, dst);
+    }
     if (p->has_raw_data) {
         if (p->raw_data.len != run_tensor_bytes(t)) {
             return false;
@@ -107,7 +149,7 @@ static bool from_proto(const Onnx__TensorProto *p, const char *path,
     const uint64_t n_stored = p->raw_data.len + p->n_float_data +
                               p->n_double_data + p->n_int32_data +
                               p->n_int64_data + p->n_uint64_data;
-    if (!run_tensor_count(&t) || t.n > n_stored) {
+    if (!run_tensor_count(&t) || t.n > n_stored * 4) {
         return refuse(cx, path, "holds less data than its shape says");
     }
     uint8_t *data = arena_alloc(cx->keep, run_tensor_bytes(&t), 64);

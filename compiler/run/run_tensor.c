@@ -26,6 +26,17 @@ static const struct run_type types[] = {
     [12] = {"uint32", "<u4", 4, RUN_UNSIGNED},
     [13] = {"uint64", "<u8", 8, RUN_UNSIGNED},
     [16] = {"bfloat16", NULL, 2, RUN_FLOAT},
+    /* Compared by their bits. */
+    [17] = {"float8e4m3fn", NULL, 1, RUN_UNSIGNED},
+    [18] = {"float8e4m3fnuz", NULL, 1, RUN_UNSIGNED},
+    [19] = {"float8e5m2", NULL, 1, RUN_UNSIGNED},
+    [20] = {"float8e5m2fnuz", NULL, 1, RUN_UNSIGNED},
+    [21] = {"uint4", NULL, 1, RUN_UNSIGNED},
+    [22] = {"int4", NULL, 1, RUN_SIGNED},
+    [23] = {"float4e2m1", NULL, 1, RUN_UNSIGNED},
+    [24] = {"float8e8m0", NULL, 1, RUN_UNSIGNED},
+    [25] = {"uint2", NULL, 1, RUN_UNSIGNED},
+    [26] = {"int2", NULL, 1, RUN_SIGNED},
 };
 
 const struct run_type *run_type_of(uint32_t dtype)

@@ -21,7 +21,17 @@ enum flx_type {
     FLX_F64 = 11,
     FLX_U32 = 12,
     FLX_U64 = 13,
-    FLX_BF16 = 16
+    FLX_BF16 = 16,
+    FLX_F8E4M3FN = 17,
+    FLX_F8E4M3FNUZ = 18,
+    FLX_F8E5M2 = 19,
+    FLX_F8E5M2FNUZ = 20,
+    FLX_U4 = 21, /* narrow types have a byte an element */
+    FLX_I4 = 22,
+    FLX_F4E2M1 = 23,
+    FLX_F8E8M0 = 24,
+    FLX_U2 = 25,
+    FLX_I2 = 26
 };
 
 FLX_INLINE uint32_t flx_type_bytes(uint32_t t)
@@ -32,9 +42,17 @@ FLX_INLINE uint32_t flx_type_bytes(uint32_t t)
                                                                            : 1;
 }
 
+/* Floats of 8 bits and less. */
+FLX_INLINE uint32_t flx_type_is_small(uint32_t t)
+{
+    return (t >= FLX_F8E4M3FN && t <= FLX_F8E5M2FNUZ) || t == FLX_F4E2M1 ||
+           t == FLX_F8E8M0;
+}
+
 FLX_INLINE uint32_t flx_type_is_float(uint32_t t)
 {
-    return t == FLX_F32 || t == FLX_F64 || t == FLX_F16 || t == FLX_BF16;
+    return t == FLX_F32 || t == FLX_F64 || t == FLX_F16 || t == FLX_BF16 ||
+           flx_type_is_small(t);
 }
 
 FLX_INLINE uint64_t flx_double_bits(double d)
@@ -106,6 +124,104 @@ FLX_INLINE double flx_half_value(uint32_t bits, uint32_t n_frac)
     return sign != 0 ? -v : v;
 }
 
+/* ---- floats of 8 bits and less ------------------------------------------- */
+
+/* Sign, exponent, n_frac bits of fraction. `top` is the largest finite code, of
+ * those without sign. UZ types have no -0; their one NaN has its code. */
+struct flx_small {
+    uint32_t n_frac;
+    int32_t bias;
+    uint32_t sign; /* its bit */
+    uint32_t top;
+    uint32_t inf; /* code of infinity, or of NaN where there is none */
+    uint32_t nan;
+    uint32_t is_uz;
+};
+
+FLX_INLINE struct flx_small flx_small_of(uint32_t t)
+{
+    switch (t) {
+    case FLX_F8E4M3FN:
+        return (struct flx_small){3, 7, 0x80, 0x7e, 0x7f, 0x7f, 0};
+    case FLX_F8E4M3FNUZ:
+        return (struct flx_small){3, 8, 0x80, 0x7f, 0x80, 0x80, 1};
+    case FLX_F8E5M2:
+        return (struct flx_small){2, 15, 0x80, 0x7b, 0x7c, 0x7e, 0};
+    case FLX_F8E5M2FNUZ:
+        return (struct flx_small){2, 16, 0x80, 0x7f, 0x80, 0x80, 1};
+    default: /* F4E2M1: NaN becomes -0 */
+        return (struct flx_small){1, 1, 0x08, 0x07, 0x07, 0x08, 0};
+    }
+}
+
+FLX_INLINE double flx_small_value(uint32_t t, uint32_t bits)
+{
+    if (t == FLX_F8E8M0) {
+        return bits == 0xff ? flx_double_of_bits(0x7ff8000000000000u)
+                            : flx_pow2_double((int32_t)bits - 127);
+    }
+    const struct flx_small s = flx_small_of(t);
+    const uint32_t code = bits & (s.sign - 1u);
+    if (t != FLX_F4E2M1 && (s.is_uz ? bits == s.nan : code > s.top)) {
+        const uint64_t sign = (uint64_t)(bits >> 7) << 63;
+        return flx_double_of_bits(t == FLX_F8E5M2 && code == s.inf
+                                      ? sign | 0x7ff0000000000000u
+                                      : 0x7ff8000000000000u);
+    }
+    const uint32_t e = code >> s.n_frac;
+    const uint32_t frac = code & ((1u << s.n_frac) - 1u);
+    const double m = (double)(e == 0 ? frac : frac | 1u << s.n_frac);
+    const double v = m * flx_pow2_double((int32_t)(e == 0 ? 1 : e) - s.bias -
+                                         (int32_t)s.n_frac);
+    return (bits & s.sign) != 0 ? -v : v;
+}
+
+/* A power of two at or above |x|, below it, or the nearer; ties go up. */
+FLX_INLINE uint8_t flx_power_bits(double x, uint32_t round)
+{
+    const uint64_t u = flx_double_bits(x) & 0x7fffffffffffffffu;
+    const uint64_t frac = u & 0xfffffffffffffu;
+    int32_t e = (int32_t)(u >> 52) - 1023 + 127;
+    if (u >= 0x7ff0000000000000u) {
+        return (uint8_t)(frac != 0 ? 0xff : 0xfe);
+    }
+    e += round == 0 ? frac != 0 : round == 2 && frac >= (uint64_t)1 << 51;
+    return (uint8_t)(e < 0 ? 0 : e > 0xfe ? 0xfe : e);
+}
+
+FLX_INLINE uint8_t flx_small_bits(uint32_t t, double x, uint32_t saturate,
+                                  uint32_t round)
+{
+    if (t == FLX_F8E8M0) {
+        return flx_power_bits(x, round);
+    }
+    const struct flx_small s = flx_small_of(t);
+    const uint64_t u = flx_double_bits(x);
+    const uint32_t sign = (u >> 63) != 0 ? s.sign : 0;
+    const double a = flx_double_of_bits(u & 0x7fffffffffffffffu);
+    if (x != x) {
+        return (uint8_t)s.nan;
+    }
+    /* In units of the last place at a, or of the least subnormal. */
+    int32_t e = (int32_t)(u >> 52 & 0x7ff) - 1023;
+    e = e < 1 - s.bias ? 1 - s.bias : e;
+    uint32_t code = s.top + 1;
+    if (e <= 64) {
+        const double magic = 0x1p52;
+        const double unit = flx_pow2_double((int32_t)s.n_frac - e);
+        const uint32_t m = (uint32_t)((a * unit + magic) - magic);
+        /* With the hidden bit: a carry moves into the exponent. */
+        code = m + ((uint32_t)(e + s.bias - 1) << s.n_frac);
+    }
+    if (code > s.top) {
+        if (!saturate && t != FLX_F4E2M1) {
+            return (uint8_t)(s.is_uz ? s.nan : sign | s.inf);
+        }
+        code = s.top;
+    }
+    return (uint8_t)(code == 0 && s.is_uz ? 0 : sign | code);
+}
+
 enum { FLX_F16_FRAC = 10, FLX_BF16_FRAC = 7 };
 
 /* An element as a number: whichever it is. */
@@ -119,6 +235,9 @@ FLX_INLINE double flx_get_float(uint32_t t, const uint8_t *p)
     double f64 = 0.0;
     float f32;
     uint16_t u16;
+    if (flx_type_is_small(t)) {
+        return flx_small_value(t, p[0]);
+    }
     switch (t) {
     case FLX_F64:
         __builtin_memcpy(&f64, p, sizeof f64);
@@ -158,6 +277,8 @@ FLX_INLINE int64_t flx_get_int(uint32_t t, const uint8_t *p)
         __builtin_memcpy(&u16, p, sizeof u16);
         return u16;
     case FLX_I8:
+    case FLX_I4:
+    case FLX_I2:
         return (int64_t)p[0] - (p[0] > 127 ? 256 : 0);
     default:
         return p[0];
@@ -177,7 +298,9 @@ FLX_INLINE struct flx_number flx_get(uint32_t t, const uint8_t *p)
 
 FLX_INLINE void flx_put_float(uint32_t t, double f, uint8_t *p)
 {
-    if (t == FLX_F64) {
+    if (flx_type_is_small(t)) {
+        p[0] = flx_small_bits(t, f, 1, 0);
+    } else if (t == FLX_F64) {
         __builtin_memcpy(p, &f, sizeof f);
     } else if (t == FLX_F32) {
         const float f32 = (float)f;
@@ -263,6 +386,14 @@ FLX_INLINE int64_t flx_narrow(uint32_t t, int64_t i)
     case FLX_I32:
         return (int64_t)(((uint64_t)i & 0xffffffffu) ^ 0x80000000u) -
                (int64_t)0x80000000;
+    case FLX_I4:
+        return (int64_t)(((uint64_t)i & 0xfu) ^ 8u) - 8;
+    case FLX_I2:
+        return (int64_t)(((uint64_t)i & 3u) ^ 2u) - 2;
+    case FLX_U4:
+        return (int64_t)((uint64_t)i & 0xfu);
+    case FLX_U2:
+        return (int64_t)((uint64_t)i & 3u);
     case FLX_U8:
         return (int64_t)((uint64_t)i & 0xffu);
     case FLX_U16:

@@ -1,5 +1,5 @@
-/* k_cast.h - element type conversion: f16, bf16, f32, f64, bool, integers of 8
- * to 64 bits. Floats are rounded to nearest even, and cut toward zero where the
+/* k_cast.h - element type conversion: f4 to f64, bool, integers of 2 to 64
+ * bits. Floats are rounded to nearest even, and cut toward zero where the
  * result is an integer; integers wrap; NaN and what does not fit 64 bits become
  * the least i64, cut to the type. To bool: 1 where not 0. */
 #ifndef K_CAST_H
@@ -33,10 +33,15 @@ FLX_INLINE void k_cast(const struct flx_call *call,
             const uint8_t *src =
                 flx_view_at(&in, (uint32_t)bi, a->row_dims, a->rank, p.at, p.r);
             for (uint32_t i = 0; i < a->dim[last]; i++) {
-                flx_put(a->out_type,
-                        flx_convert(a->out_type, a->in_type,
-                                    flx_get(a->in_type, src)),
-                        dst);
+                struct flx_number x = flx_convert(a->out_type, a->in_type,
+                                                  flx_get(a->in_type, src));
+                if (flx_type_is_small(a->out_type)) {
+                    dst[0] =
+                        flx_small_bits(a->out_type, x.f, a->saturate, a->round);
+                } else {
+                    x.i = flx_narrow(a->out_type, x.i);
+                    flx_put(a->out_type, x, dst);
+                }
                 dst += a->out_stride[last] * bo;
                 src += a->in_stride[last] * bi;
             }

@@ -777,7 +777,7 @@ static void (*const evals[LAYER_KIND_COUNT])(struct eval *e) = {
 static bool is_plain(enum dtype t)
 {
     return t != DTYPE_F16 && t != DTYPE_BF16 && t != DTYPE_U64 &&
-           t != DTYPE_F64;
+           t != DTYPE_F64 && t <= DTYPE_BF16;
 }
 
 bool layer_eval_knows(const struct layers *l)

@@ -137,6 +137,16 @@ static size_t typed_count(const Onnx__TensorProto *t, enum dtype type)
     case DTYPE_BOOL:
     case DTYPE_F16:
     case DTYPE_BF16:
+    case DTYPE_F8E4M3FN:
+    case DTYPE_F8E4M3FNUZ:
+    case DTYPE_F8E5M2:
+    case DTYPE_F8E5M2FNUZ:
+    case DTYPE_F8E8M0:
+    case DTYPE_U4:
+    case DTYPE_I4:
+    case DTYPE_F4E2M1:
+    case DTYPE_U2:
+    case DTYPE_I2:
         return t->n_int32_data;
     case DTYPE_NONE:
     case DTYPE_STRING:
@@ -212,6 +222,18 @@ static bool typed_data(struct cx *cx, const Onnx__TensorProto *t,
     return true;
 }
 
+/* Elements of less than a byte, each into a byte of its own. */
+static bool unpack(struct cx *cx, enum dtype t, uint64_t count,
+                   struct span *data)
+{
+    uint8_t *const bytes = arena_alloc_array(cx->keep, count, 1, 8);
+    for (uint64_t i = 0; bytes && i < count; i++) {
+        bytes[i] = dtype_unpacked(t, data->data, i);
+    }
+    *data = (struct span){bytes, count};
+    return bytes != NULL;
+}
+
 bool onnx_tensor(struct onnx_source *src, const Onnx__TensorProto *t,
                  struct diag_at at, struct onnx_tensor *out)
 {
@@ -244,15 +266,21 @@ bool onnx_tensor(struct onnx_source *src, const Onnx__TensorProto *t,
     if (!shape_count(&out->shape, &count) || !size_mul(&want, count, size)) {
         return diag_error(d, E_TOO_BIG, at, "its size overflows 62 bits");
     }
+    const uint32_t bits = dtype_packed_bits(type);
+    want = bits ? count / (8 / bits) + (count % (8 / bits) != 0) : want;
     if (t->segment) {
         return diag_error(d, E_CONST, at, "segments are not supported");
     }
     if (t->has_data_location &&
         t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
-        return external_data(src, t, at, want, &out->data);
+        return external_data(src, t, at, want, &out->data) &&
+               (!bits || unpack(src->cx, type, count, &out->data));
     }
     if (!t->has_raw_data) {
-        return typed_data(src->cx, t, type, at, count, &out->data);
+        /* Each number of packed types is a byte of several elements. */
+        return typed_data(src->cx, t, bits ? DTYPE_U8 : type, at,
+                          bits ? want : count, &out->data) &&
+               (!bits || unpack(src->cx, type, count, &out->data));
     }
     /* onnx_scan put a token there; a message merged out of several keeps the
      * last. */
@@ -268,5 +296,5 @@ bool onnx_tensor(struct onnx_source *src, const Onnx__TensorProto *t,
                           " bytes of data, but its shape needs %" PRIu64,
                           out->data.len, want);
     }
-    return true;
+    return !bits || unpack(src->cx, type, count, &out->data);
 }

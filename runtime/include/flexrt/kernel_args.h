@@ -164,7 +164,9 @@
     FLX_VIEW_FIELDS(U, I, IA, out)                                             \
     FLX_VIEW_FIELDS(U, I, IA, in)                                              \
     U(out_type)                                                                \
-    U(in_type)
+    U(in_type)                                                                 \
+    U(saturate) /* to 8- and 4-bit floats: the largest instead of infinity */  \
+    U(round)    /* to powers of two: 0 up, 1 down, 2 to nearest */
 
 /* in: the data, its stride 0 along the dimensions that the index has; ix: the
  * index, its stride 0 along the others. Indices outside [-axis_len, axis_len)
