@@ -451,7 +451,7 @@ static bool check_claims(const struct check *r)
             const uint64_t stored = r->c->chunk[k].stored_bytes;
             streamed += b->resident ? 0 : stored;
             resident += b->resident && !seen[k] ? stored : 0;
-            seen[k] = true;
+            seen[k] = seen[k] || b->resident;
         }
     }
     uint64_t longest = 0;

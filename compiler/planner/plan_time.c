@@ -255,7 +255,7 @@ bool plan_count(const struct work *w, struct plan *p)
             const uint64_t stored = w->c->chunk[k].stored_bytes;
             p->streamed_bytes += b->resident ? 0 : stored * times;
             p->read_bytes += b->resident && !seen[k] ? stored : 0;
-            seen[k] = true;
+            seen[k] = seen[k] || b->resident;
         }
     }
     p->read_bytes += p->streamed_bytes;

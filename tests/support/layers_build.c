@@ -233,7 +233,7 @@ uint32_t net_table(struct net *n, uint32_t index, uint32_t row, uint32_t panels)
     n->c.lattice[ix].n_panel = panels;
     n->c.lattice[ix].panel_entries = ENTRIES;
     n->c.lattice[ix].is_table = true;
-    n->panel_bytes[ix] = size_div_up(ENTRIES * 4 * BYTES(row), 64) * 64;
+    n->panel_bytes[ix] = size_div_up(BYTES(row) * ENTRIES * 4, 64) * 64;
     n->panels_per_chunk[ix] = 1;
     n->k.cand[ix].panels_cut = false;
     return out;
