@@ -85,9 +85,13 @@ static void posix__says_what_is_wrong_with_a_file(void **state)
                      FLX_E_ARG);
     struct rt_model m;
     rt_model_build(&m, &(struct rt_options){.align = 4096});
-    const char *path = write_blob(f, &m, 60);
-    assert_int_equal(flx_posix_open(&p, path, FLX_POSIX_MEMORY, 1, &port),
-                     FLX_E_STORAGE);
+    /* Nobody asks a mapping for its length: one that is too short ends here. */
+    const uint32_t lengths[] = {60, 64, m.model.blob_bytes - 1};
+    for (uint32_t i = 0; i < 3; i++) {
+        const char *path = write_blob(f, &m, lengths[i]);
+        assert_int_equal(flx_posix_open(&p, path, FLX_POSIX_MEMORY, 1, &port),
+                         FLX_E_STORAGE);
+    }
     rt_model_free(&m);
 }
 

@@ -15,6 +15,17 @@
 #define O_CLOEXEC 0
 #endif
 
+/* Bytes of the whole blob, as its header says: nobody looks at the length of a
+ * mapping later, so a file that was cut off ends here. */
+static uint64_t claimed_bytes(const uint8_t *head)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 8; i-- > 0;) {
+        n = n << 8 | head[FLX_BLOB_AT_BYTES + i];
+    }
+    return n;
+}
+
 static int open_map(struct flx_posix *p)
 {
     if (p->file_bytes < FLX_BLOB_HEAD_BYTES || p->file_bytes > UINT32_MAX) {
@@ -27,7 +38,7 @@ static int open_map(struct flx_posix *p)
     }
     p->map = map;
     p->map_bytes = (size_t)p->file_bytes;
-    return 0;
+    return claimed_bytes(map) <= p->file_bytes ? 0 : EINVAL;
 }
 
 int flx_posix_file_open(struct flx_posix *p, const char *path,
