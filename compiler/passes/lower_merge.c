@@ -138,7 +138,65 @@ static bool touches(const struct draft *d, uint32_t buf)
     return is_in && !d->is_dead;
 }
 
-static bool try_merge(struct lower *lw, uint32_t copy_ix)
+/* Which drafts may touch each buffer: lists, so that merging many copies does
+ * not look at every draft for each. An entry may be stale or there twice. */
+struct touch {
+    uint32_t draft;
+    uint32_t next; /* TOUCH_END */
+};
+struct touches {
+    struct touch *touch;
+    uint32_t *head; /* by buffer */
+};
+#define TOUCH_END UINT32_MAX
+
+static bool list_touches(const struct lower *lw, struct touches *t)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < lw->n_draft; i++) {
+        n += lw->draft[i].y.n_in + 1u;
+    }
+    t->touch = arena_new(lw->cx->scratch, struct touch, n);
+    t->head = arena_new(lw->cx->scratch, uint32_t, lw->n_buf);
+    if (!t->touch || !t->head) {
+        return false;
+    }
+    for (uint32_t i = 0; i < lw->n_buf; i++) {
+        t->head[i] = TOUCH_END;
+    }
+    uint32_t at = 0;
+    for (uint32_t i = lw->n_draft; i-- > 0;) {
+        const struct draft *const d = &lw->draft[i];
+        for (uint32_t k = 0; k <= d->y.n_in; k++) {
+            const uint32_t buf = k == d->y.n_in ? d->out.buf : d->in[k].buf;
+            if (buf != BUF_WEIGHTS) {
+                t->touch[at] = (struct touch){i, t->head[buf]};
+                t->head[buf] = at++;
+            }
+        }
+    }
+    return true;
+}
+
+/* What touches a touches b from now on. */
+static void join_touches(struct touches *t, uint32_t a, uint32_t b)
+{
+    uint32_t *end = &t->head[a];
+    while (*end != TOUCH_END) {
+        end = &t->touch[*end].next;
+    }
+    *end = t->head[b];
+    t->head[b] = t->head[a];
+    t->head[a] = TOUCH_END;
+}
+
+/* What becomes of a draft if all goes well. */
+struct moved {
+    uint32_t ix;
+    struct draft draft;
+};
+
+static bool try_merge(struct lower *lw, struct touches *t, uint32_t copy_ix)
 {
     struct draft *const copy = &lw->draft[copy_ix];
     const uint32_t a = copy->in[0].buf;
@@ -148,39 +206,46 @@ static bool try_merge(struct lower *lw, uint32_t copy_ix)
         return true;
     }
     const struct arena_mark mark = arena_mark(lw->cx->scratch);
-    struct draft *made = NULL;
+    struct moved *moved = NULL;
     uint32_t n = 0;
     uint32_t cap = 0;
     bool is_ok = true;
-    for (uint32_t i = 0; is_ok && i < lw->n_draft; i++) {
+    for (uint32_t k = t->head[a]; is_ok && k != TOUCH_END;
+         k = t->touch[k].next) {
+        const uint32_t i = t->touch[k].draft;
         if (i == copy_ix || !touches(&lw->draft[i], a)) {
             continue;
         }
-        struct draft *const d = arena_push(lw->cx->scratch, made, &n, &cap);
-        if (!d) {
+        struct moved *const m = arena_push(lw->cx->scratch, moved, &n, &cap);
+        if (!m) {
             return false;
         }
-        is_ok = move_draft(lw, &lw->draft[i], &p, a, d);
+        m->ix = i;
+        is_ok = move_draft(lw, &lw->draft[i], &p, a, &m->draft);
     }
-    n = 0;
-    for (uint32_t i = 0; is_ok && made && i < lw->n_draft; i++) {
-        if (i != copy_ix && touches(&lw->draft[i], a)) {
-            lw->draft[i] = made[n++];
-        }
+    for (uint32_t i = 0; is_ok && i < n; i++) {
+        lw->draft[moved[i].ix] = moved[i].draft;
     }
-    copy->is_dead = is_ok;
+    if (is_ok) {
+        copy->is_dead = true;
+        join_touches(t, a, copy->out.buf);
+    }
     arena_rewind(lw->cx->scratch, mark);
     return true;
 }
 
 bool lower_merge(struct lower *lw)
 {
-    for (uint32_t i = lw->n_draft; i-- > 0;) {
+    const struct arena_mark mark = arena_mark(lw->cx->scratch);
+    struct touches t;
+    bool is_ok = list_touches(lw, &t);
+    for (uint32_t i = lw->n_draft; is_ok && i-- > 0;) {
         const struct draft *const d = &lw->draft[i];
         if (d->y.kind == LAYER_COPY && !d->y.p.copy.pads && !d->is_dead &&
-            d->in[0].buf != BUF_WEIGHTS && !try_merge(lw, i)) {
-            return false;
+            d->in[0].buf != BUF_WEIGHTS) {
+            is_ok = try_merge(lw, &t, i);
         }
     }
-    return true;
+    arena_rewind(lw->cx->scratch, mark);
+    return is_ok;
 }
