@@ -10,14 +10,21 @@
  * input's bytes. ConstantOfShape may be larger, as exporters write weights of
  * test models so. */
 #define FOLD_MAX_BYTES (UINT64_C(64) << 20)
-/* All results of one pass together. */
-#define FOLD_TOTAL_BYTES (UINT64_C(4) << 30)
+/* All results of one pass together, and the elements that are read and written
+ * for them: so much for any model, as test models' weights are made by nodes
+ * alone, and more in proportion to what the file holds. */
+#define FOLD_TOTAL_BYTES (UINT64_C(1) << 30)
+#define FOLD_TOTAL_WORK (UINT64_C(1) << 26)
+enum { FOLD_BYTES_PER_BYTE = 4, FOLD_WORK_PER_BYTE = 4 };
 
 struct fold {
     struct graph *g;
     struct cx *cx;
-    uint64_t left_bytes; /* FOLD_TOTAL_BYTES at first */
+    uint64_t left_bytes; /* of results */
+    uint64_t left_work;  /* elements */
 };
+
+void fold_begin(struct fold *f, struct graph *g, struct cx *cx);
 
 enum fold_end { FOLD_NOT, FOLD_DONE, FOLD_FAILED };
 
@@ -27,7 +34,8 @@ enum fold_end { FOLD_NOT, FOLD_DONE, FOLD_FAILED };
 typedef enum fold_end fold_fn(struct fold *f, const struct node *n);
 
 /* Folds node n when its operator, its inputs and the sizes allow it: outputs
- * become constants and the node is dead.
+ * become constants and the node is dead. What would take more work than is left
+ * is not folded.
  *
  * false   reported at the node: E_CONST (an index outside its tensor, division
  *         of integers by 0), E_TOO_BIG, E_MEMORY */

@@ -7,6 +7,7 @@
  * 3. Each view becomes an operand: by rows where the layer's rows are its
  *    buffer's. */
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -627,6 +628,15 @@ static bool write_buffers(struct lower *lw, uint32_t *map, struct layers *l)
         const struct draft_buf *const b = &lw->buf[i];
         if (map[i] == BUF_NONE && !b->is_input) {
             continue;
+        }
+        /* Nothing larger can run, and time and memory of what follows grow
+         * with rows. */
+        const uint64_t size = dtype_bytes(b->dtype);
+        if (b->n > UINT32_MAX / size) {
+            return diag_error(lw->cx->diag, E_TOO_BIG, at_tensor(b->name),
+                              "it has %" PRIu64 " elements of %" PRIu64
+                              " bytes; a tensor may have 4 GiB",
+                              b->n, size);
         }
         map[i] = l->n_buf;
         l->buf[l->n_buf++] = (struct buffer){

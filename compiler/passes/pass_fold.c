@@ -18,6 +18,28 @@ static uint64_t value_bytes(const struct value *v)
     return is_ok ? count * dtype_bytes(v->dtype) : UINT64_MAX;
 }
 
+/* Elements read and written; results that share their input's bytes are free,
+ * and those of ConstantOfShape are counted as bytes only. */
+static uint64_t work_of(const struct fold *f, const struct node *n)
+{
+    fold_fn *const fn = folds[n->op];
+    uint64_t work = 1;
+    if (fn == fold_view || fn == fold_constant ||
+        fn == fold_constant_of_shape || fn == fold_shape || fn == fold_size) {
+        return work;
+    }
+    for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
+        const struct value *const v =
+            i < n->n_in ? node_in(f->g, n, i) : node_out(f->g, n, i - n->n_in);
+        uint64_t count = 0;
+        if (v && (!shape_count(&v->shape, &count) ||
+                  !size_add(&work, work, count))) {
+            return UINT64_MAX;
+        }
+    }
+    return work;
+}
+
 static bool can_fold(const struct fold *f, const struct node *n)
 {
     fold_fn *const fn = folds[n->op];
@@ -31,6 +53,9 @@ static bool can_fold(const struct fold *f, const struct node *n)
             return false;
         }
     }
+    if (work_of(f, n) > f->left_work) {
+        return false;
+    }
     const bool may_be_large =
         fn == fold_view || fn == fold_constant || fn == fold_constant_of_shape;
     for (uint32_t i = 0; i < n->n_out && !may_be_large; i++) {
@@ -42,11 +67,21 @@ static bool can_fold(const struct fold *f, const struct node *n)
     return true;
 }
 
+void fold_begin(struct fold *f, struct graph *g, struct cx *cx)
+{
+    *f = (struct fold){g, cx, FOLD_TOTAL_BYTES, FOLD_TOTAL_WORK};
+    const uint64_t most = UINT64_C(1) << 40; /* external files can be sparse */
+    const uint64_t stored = g->stored_bytes < most ? g->stored_bytes : most;
+    f->left_bytes += stored * FOLD_BYTES_PER_BYTE;
+    f->left_work += stored * FOLD_WORK_PER_BYTE;
+}
+
 bool fold_node(struct fold *f, struct node *n)
 {
     if (!can_fold(f, n)) {
         return true;
     }
+    f->left_work -= work_of(f, n);
     const enum fold_end end = folds[n->op](f, n);
     if (end != FOLD_DONE) {
         return end == FOLD_NOT;
@@ -68,7 +103,8 @@ uint8_t *fold_alloc(struct fold *f, const struct node *n, uint32_t i)
     if (len > f->left_bytes) {
         (void)node_error(f->cx, n, E_TOO_BIG,
                          "constants computed at compile time would take more "
-                         "than 4 GiB in all");
+                         "than 1 GiB and %d times the model in all",
+                         FOLD_BYTES_PER_BYTE);
         return NULL;
     }
     uint8_t *const data = arena_alloc(f->cx->keep, len, 16);
@@ -81,7 +117,8 @@ uint8_t *fold_alloc(struct fold *f, const struct node *n, uint32_t i)
 
 bool pass_fold(struct graph *g, struct cx *cx)
 {
-    struct fold fold = {g, cx, FOLD_TOTAL_BYTES};
+    struct fold fold;
+    fold_begin(&fold, g, cx);
     for (uint32_t i = 0; i < g->n_node; i++) {
         struct node *const n = &g->node[i];
         if (!n->is_dead && !fold_node(&fold, n)) {

@@ -104,7 +104,8 @@ static bool check_inputs(const struct graph *g, struct cx *cx,
 
 bool pass_shapes(struct graph *g, struct cx *cx)
 {
-    struct fold fold = {g, cx, FOLD_TOTAL_BYTES};
+    struct fold fold;
+    fold_begin(&fold, g, cx);
     for (uint32_t i = 0; i < g->n_input; i++) {
         const struct value *const v = &g->value[g->input[i]];
         if (!v->shape_known || !shape_is_static(&v->shape)) {

@@ -80,6 +80,17 @@ static void cut_layer(uint32_t layer, const struct target *target,
     t->n_chunk = c->n_chunk - t->chunk0;
 }
 
+static bool add_weights(uint64_t *bytes, const struct lattice *t)
+{
+    bool ok = true;
+    for (uint32_t kb = 0; ok && kb < t->n_kblock; kb++) {
+        uint64_t block;
+        ok = size_mul(&block, t->panel_bytes[kb], t->n_panel) &&
+             size_add(bytes, *bytes, block);
+    }
+    return ok;
+}
+
 bool chunk_cut(const struct layers *l, const struct options *opt, struct cx *cx,
                struct chunks *out)
 {
@@ -89,6 +100,8 @@ bool chunk_cut(const struct layers *l, const struct options *opt, struct cx *cx,
         return false;
     }
     uint64_t n = 0;
+    uint64_t bytes = 0; /* before anything is packed: a model can use the same
+                           constant many times */
     for (uint32_t i = 0; i < l->n_layer; i++) {
         if (!kern_lattice(&l->layer[i], opt, cx, &c.lattice[i])) {
             return false;
@@ -97,6 +110,12 @@ bool chunk_cut(const struct layers *l, const struct options *opt, struct cx *cx,
     mark_tables(l, &c);
     for (uint32_t i = 0; i < l->n_layer; i++) {
         n += count_chunks(&c.lattice[i], opt->target);
+        if (!add_weights(&bytes, &c.lattice[i]) || bytes > UINT32_MAX) {
+            return diag_error(cx->diag, E_TOO_BIG,
+                              at_node(l->layer[i].name, l->layer[i].op),
+                              "with its weights the model has more than the "
+                              "4 GiB that a blob holds");
+        }
     }
     uint32_t n_chunk = 0;
     if (!u32_from(&n_chunk, n)) {

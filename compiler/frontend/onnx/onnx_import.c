@@ -136,6 +136,7 @@ static bool read_initializers(struct import *im, const Onnx__GraphProto *from)
         v->shape_known = true;
         v->is_const = true;
         v->data = tensor.data;
+        im->g->stored_bytes += tensor.data.len;
     }
     return true;
 }
