@@ -83,10 +83,10 @@ struct node {
 };
 
 struct graph {
-    const char *name; /* model file's stem */
-    const char *file; /* for diagnoses */
-    int64_t opset;    /* of the default domain */
-    bool is_ordered;  /* every node follows those it reads from */
+    const char *name;      /* model file's stem */
+    const char *file;      /* for diagnoses */
+    int64_t opset;         /* of the default domain */
+    bool is_ordered;       /* every node follows those it reads from */
     uint64_t stored_bytes; /* of initialisers, as they were in the files */
     struct value *value;
     uint32_t n_value;
