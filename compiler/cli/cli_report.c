@@ -153,7 +153,7 @@ bool cli_json(const struct cli_result *r, struct cx *cx, struct buf *out)
               num(root, "weights_bytes", (double)r->layers->weight_bytes) &&
               num(root, "blob_bytes", (double)r->chunks->blob_bytes) &&
               num(root, "macs", (double)macs) &&
-              num(root, "min_budget", (double)r->least->peak) &&
+              num(root, "min_budget", (double)r->least->budget) &&
               str(root, "min_budget_node", peak_node(r, r->least)) &&
               (plans = cJSON_AddArrayToObject(root, "plans"));
     for (uint32_t i = 0; ok && i < r->n_plan; i++) {

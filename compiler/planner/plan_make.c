@@ -555,6 +555,9 @@ static bool make_all(struct search *f, struct plan_set *set)
     if (!find_least(f, &least) || !find_largest(f, &largest)) {
         return false;
     }
+    if (largest.n_box > 0 && largest.peak < least.peak) {
+        least = largest;
+    }
     for (uint32_t i = 0; i < opt->n_budget; i++) {
         const struct budget *const b = &opt->budget[i];
         if (b->kind == BUDGET_BYTES && b->bytes < least.peak) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/size.h"
 #include "planner/plan_check.h"
 #include "planner/planner.h"
 
@@ -403,8 +404,8 @@ static void plan_make__makes_sound_plans_of_random_networks(void **state)
         net_budget(&n, BUDGET_MIN, 0);
         net_budget(&n, BUDGET_MAX, 0);
         make_sound(&n, &s);
-        const uint64_t lo = s.plan[0].peak;
-        const uint64_t hi = s.plan[1].peak;
+        const uint64_t lo = s.plan[0].budget;
+        const uint64_t hi = size_max(lo, s.plan[1].peak);
         net_budget(&n, BUDGET_BYTES, lo + (hi - lo) / 8);
         net_budget(&n, BUDGET_BYTES, lo + (hi - lo) / 3);
         net_budget(&n, BUDGET_BYTES, lo + (hi - lo) * 3 / 4);
