@@ -199,7 +199,7 @@ static void pack_dense(const struct weight *w, uint32_t bytes, uint8_t *dst)
 {
     const bool converts = bytes != dtype_bytes(w->dtype);
     const uint64_t n = weight_count(w);
-    if (!converts && is_dense(w)) {
+    if (n > 0 && !converts && is_dense(w)) {
         memcpy(dst, w->data.data, n * bytes);
         return;
     }
