@@ -25,6 +25,8 @@ static const struct {
 #undef OPT
 };
 
+enum { DEFAULT_AUTO = 4, MAX_AUTO = 16 }; /* plans of --budgets auto */
+
 /* What is parsed while it grows. */
 struct parse {
     struct cx *cx;
@@ -47,6 +49,15 @@ static bool usage(struct cx *cx, enum opt_id id, const char *value,
 
 /* ---- one handler per kind of value ---- */
 
+/* `auto` or `auto:N`. */
+static bool parse_auto(const char *text, uint64_t *n)
+{
+    *n = DEFAULT_AUTO;
+    return strcmp(text, "auto") == 0 ||
+           (strncmp(text, "auto:", 5) == 0 && parse_size(text + 5, n) &&
+            *n >= 1 && *n <= MAX_AUTO);
+}
+
 static bool parse_budget(struct parse *p, const char *text)
 {
     struct options *o = &p->out->opt;
@@ -61,13 +72,16 @@ static bool parse_budget(struct parse *p, const char *text)
         b->kind = BUDGET_MIN;
     } else if (strcmp(text, "max") == 0) {
         b->kind = BUDGET_MAX;
+    } else if (parse_auto(text, &b->bytes)) {
+        b->kind = BUDGET_AUTO;
     } else if (parse_size(text, &b->bytes) && b->bytes > 0) {
         b->kind = BUDGET_BYTES;
     } else {
         return diag_error(p->cx->diag, E_SIZE_TEXT, at_option("--budgets"),
                           "'%s' is no budget: bytes with K M G or Ki Mi Gi "
-                          "(50M, 96Ki), min or max",
-                          text);
+                          "(50M, 96Ki), min, max, auto or auto:N, N from "
+                          "1 to %d",
+                          text, MAX_AUTO);
     }
     return true;
 }

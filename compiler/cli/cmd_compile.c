@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/fileio.h"
+#include "base/numtext.h"
 #include "base/size.h"
 #include "base/undo.h"
 #include "cli/cli_device.h"
@@ -153,9 +154,74 @@ static bool read_plan(struct cli_args *a, struct cx *cx, struct line *s)
     return ok;
 }
 
+/* Three digits are enough for a budget: rounds up. */
+static uint64_t round_budget(uint64_t bytes)
+{
+    uint64_t unit = 1;
+    while (bytes / unit >= 1000) {
+        unit *= 10;
+    }
+    return size_div_up(bytes, unit) * unit;
+}
+
+static bool push_budget(struct cx *cx, struct budget **list, uint32_t *n,
+                        uint32_t *cap, struct budget b)
+{
+    struct budget *const x = arena_push(cx->keep, *list, n, cap);
+    if (x) {
+        *x = b;
+    }
+    return x != NULL;
+}
+
+/* Budgets where more memory pays, in place of each BUDGET_AUTO. */
+static bool expand_auto(struct cli_args *a, struct cx *cx, const struct line *s)
+{
+    struct plan_set curve = {0};
+    struct budget *list = NULL;
+    uint32_t n = 0;
+    uint32_t cap = 0;
+    for (uint32_t i = 0; i < a->opt.n_budget; i++) {
+        const struct budget *const b = &a->opt.budget[i];
+        if (b->kind != BUDGET_AUTO) {
+            if (!push_budget(cx, &list, &n, &cap, *b)) {
+                return false;
+            }
+            continue;
+        }
+        uint32_t n_knee = (uint32_t)b->bytes;
+        uint64_t *const knee = arena_new(cx->keep, uint64_t, n_knee);
+        if (!knee ||
+            (curve.n_plan == 0 &&
+             !plan_curve(&s->layers, &s->chunks, &s->cands, a->opt.device,
+                         &a->opt, cx, &curve)) ||
+            !plan_knees(&curve, n_knee, cx, knee, &n_knee)) {
+            return false;
+        }
+        for (uint32_t k = 0; k < n_knee; k++) {
+            const uint64_t bytes = round_budget(knee[k]);
+            char text[SIZE_TEXT_CAP];
+            size_text(text, bytes);
+            const char *const kept = arena_strdup(cx->keep, text);
+            if (!kept || !push_budget(cx, &list, &n, &cap,
+                                      (struct budget){.kind = BUDGET_BYTES,
+                                                      .bytes = bytes,
+                                                      .text = kept})) {
+                return false;
+            }
+        }
+    }
+    a->opt.budget = list;
+    a->opt.n_budget = n;
+    return true;
+}
+
 /* The budgets asked for and, for the report, the least: one plan each. */
 static bool make_plans(struct cli_args *a, struct cx *cx, struct line *s)
 {
+    if (!expand_auto(a, cx, s)) {
+        return false;
+    }
     struct budget *b = arena_new(cx->keep, struct budget, a->opt.n_budget + 1);
     if (!b) {
         return false;

@@ -24,8 +24,9 @@ struct const_pin {
     const char *path; /* NULL: values */
 };
 
-/* One entry of --budgets. */
-enum budget_kind { BUDGET_BYTES, BUDGET_MIN, BUDGET_MAX };
+/* One entry of --budgets. Before plans are made, each BUDGET_AUTO gives way to
+ * up to `bytes` entries of BUDGET_BYTES. */
+enum budget_kind { BUDGET_BYTES, BUDGET_MIN, BUDGET_MAX, BUDGET_AUTO };
 struct budget {
     enum budget_kind kind;
     uint64_t bytes;

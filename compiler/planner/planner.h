@@ -32,4 +32,20 @@ NODISCARD bool plan_trace(const struct layers *l, const struct chunks *c,
                           const struct plan *p, struct cx *cx,
                           struct plan_run *run);
 
+/* Plans of 33 budgets at equal ratios, from the least to the one that holds
+ * everything; arguments and errors as of plan_make, but that opt's budgets are
+ * not read. About a second for networks of 150 layers. */
+NODISCARD bool plan_curve(const struct layers *l, const struct chunks *c,
+                          const struct cands *k, const struct device *d,
+                          const struct options *opt, struct cx *cx,
+                          struct plan_set *curve);
+
+/* The up to n plans of a curve (n >= 1) with which its budgets, each under the
+ * largest plan that fits, lose least time in sum; the least is among them.
+ *
+ *   bytes    n; their peaks, ascending
+ *   n_found  fewer than n when more would gain nothing */
+NODISCARD bool plan_knees(const struct plan_set *curve, uint32_t n,
+                          struct cx *cx, uint64_t *bytes, uint32_t *n_found);
+
 #endif

@@ -130,6 +130,7 @@ refuses 1 "in/cycle.onnx|cycle" in/cycle.onnx $compile
 refuses 2 "no model given" --budgets max
 refuses 2 "--budgets|needed" in/tiny.onnx
 refuses 2 "--budgets|50X" in/tiny.onnx --budgets 50X -o out
+refuses 2 "--budgets|'auto:0'" in/tiny.onnx --budgets auto:0 -o out
 refuses 2 "--budgets|''" in/tiny.onnx --budgets max,,min -o out
 refuses 2 "--frob|unknown" in/tiny.onnx --frob
 refuses 2 "--target|z80|--target list" in/tiny.onnx --target z80 $compile
