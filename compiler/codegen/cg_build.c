@@ -8,6 +8,9 @@
 #include "base/le.h"
 #include "base/size.h"
 
+_Static_assert((int)PLAN_MAX_IN_FLIGHT == (int)FLX_MAX_IN_FLIGHT,
+               "planner and runtime queue the same number of loads");
+
 /* Numbers of the compiler are 64 bits wide, those of the device 32 or 16.
  * Conversions report once through `fit`; building goes on with zeros. */
 struct fit {
