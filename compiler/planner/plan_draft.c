@@ -391,6 +391,11 @@ static bool emit_all(struct emit *e)
         span->box0 = e->n_box;
         span->load0 = e->d->p.n_load;
         for (uint32_t y = x->seg.lo; y < x->seg.hi; y++) {
+            for (uint32_t k = e->d->s->at[y]; k < e->d->s->at[y + 1]; k++) {
+                const struct slice *const z = &e->d->s->x[k];
+                span->slot =
+                    size_max(span->slot, z->resident || z->again ? 0 : z->room);
+            }
             span->scratch =
                 size_max(span->scratch,
                          e->w->k->cand[y].scratch_bytes * e->w->k->n_thread);

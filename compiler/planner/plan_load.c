@@ -22,6 +22,7 @@ struct fill {
     uint64_t *slice_addr; /* per slice */
     uint32_t *rect_of;    /* per load instruction; UINT32_MAX: none */
     uint64_t floor;
+    bool is_high; /* the slice at hand goes to the highest address */
 };
 
 /* ---- room ---- */
@@ -56,6 +57,11 @@ static void list_advance(struct fill *f, int64_t first, int64_t last)
 static bool find_hole(const struct fill *f, struct rect *x, int64_t wait)
 {
     x->first = slot_of_wait(wait);
+    if (f->is_high) {
+        x->addr = rects_high_hole(f->r, f->list, f->n_list, x, f->floor,
+                                  f->how->limit);
+        return x->addr != UINT64_MAX;
+    }
     x->addr = rects_hole(f->r, f->list, f->n_list, x, f->floor);
     return x->addr <= f->how->limit && x->bytes <= f->how->limit - x->addr;
 }
@@ -69,8 +75,17 @@ static bool find_wait(const struct fill *f, struct rect *x, int64_t lo,
         *wait = lo;
         return true;
     }
-    if (!find_hole(f, x, hi)) {
-        return false;
+    /* Most often it is one of the next boxes that makes room. */
+    const int64_t end = hi;
+    int64_t step = 1;
+    hi = end - lo > step ? lo + step : end;
+    while (!find_hole(f, x, hi)) {
+        if (hi == end) {
+            return false;
+        }
+        lo = hi;
+        step *= 2;
+        hi = end - lo > step ? lo + step : end;
     }
     while (hi - lo > 1) { /* none at lo, room at hi */
         const int64_t mid = lo + (hi - lo) / 2;
@@ -142,6 +157,7 @@ static bool place_loads(struct fill *f, int64_t *last_wait)
         struct rect x = rect_of_load(f, i);
         const int64_t due = (int64_t)u->first;
         const int64_t from = f->how->late ? due : before;
+        f->is_high = f->how->fit == PLACE_BOTH_ENDS && !f->is_high;
         list_advance(f, slot_of_wait(from), x.last);
         if (!find_wait(f, &x, from, due, &b->wait)) {
             return false;
@@ -179,6 +195,8 @@ static void pull_loads(struct fill *f, int64_t last_wait)
         own->addr = 0;
         f->n_list = rects_meeting(f->r, slot_of_wait(lo), x.last, f->list);
         int64_t wait = 0;
+        f->is_high = old.addr > (f->floor + f->how->limit) / 2 &&
+                     f->how->fit == PLACE_BOTH_ENDS;
         if (lo >= 0 || !find_wait(f, &x, lo, 0, &wait)) {
             *own = old;
             break;

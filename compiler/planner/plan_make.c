@@ -18,8 +18,10 @@
 enum {
     MAX_EXECUTED = 1 << 21,
     MAX_SLICE = 8 << 20, /* bytes of one load, about one piece to compute on */
-    MAX_TRIALS = 96,     /* per budget */
-    ROUNDS = 6,          /* in which every knob is turned */
+    MIN_TRIALS = 36,
+    MAX_EFFORT = 20000, /* executed instructions and buffers placed */
+    MAX_TRIALS = 160,   /* per budget */
+    ROUNDS = 6,         /* in which every knob is turned */
     IN_FLIGHT_LEAST = 2
 };
 
@@ -62,36 +64,36 @@ static uint32_t peak_layer(const struct work *w, const struct draft *d)
     return best;
 }
 
-/* Tries a recipe; d->fits tells whether it gave a plan. All in scratch. */
-static bool make_draft(const struct work *w, const struct trial *t,
-                       struct draft *d)
+/* Slices and partition of a trial; d->part->n is 0 when nothing fits. All in
+ * scratch. */
+static bool choose(const struct work *w, const struct trial *t, struct draft *d)
 {
     struct slices *const s = arena_new(w->cx->scratch, struct slices, 1);
     struct partition *const part =
         arena_new(w->cx->scratch, struct partition, 1);
     struct slices chunks;
     *d = (struct draft){.s = s, .part = part};
-    if (!s || !part || !slices_make(w, t->resident_bytes, NULL, &chunks) ||
-        !partition_make(w, &chunks, t->cap, &t->taste, part)) {
-        return false;
-    }
-    if (part->n == 0) {
-        return true; /* does not fit */
-    }
-    if (!partition_tune(w, &chunks, &t->fill, part, s)) {
-        return false;
-    }
+    return s && part && slices_make(w, t->resident_bytes, NULL, &chunks) &&
+           partition_make(w, &chunks, t->cap, &t->taste, part) &&
+           (part->n == 0 || partition_tune(w, &chunks, &t->fill, part, s));
+}
+
+/* The plan of what was chosen, if d->fits says so. All in scratch. */
+static bool finish_draft(const struct work *w, const struct recipe *how,
+                         struct draft *d)
+{
+    *d = (struct draft){.s = d->s, .part = d->part};
     struct rects r;
-    if (!draft_emit(w, &t->how, d)) {
+    if (!draft_emit(w, how, d)) {
         return false;
     }
     if (d->p.n_step > MAX_EXECUTED || d->p.n_load_run > MAX_EXECUTED) {
         return true;
     }
-    if (!draft_place(w, &t->how, d, &r)) {
+    if (!draft_place(w, how, d, &r)) {
         return false;
     }
-    if (d->fits && !draft_load(w, &t->how, d, &r)) {
+    if (d->fits && !draft_load(w, how, d, &r)) {
         return false;
     }
     if (d->fits) {
@@ -99,6 +101,12 @@ static bool make_draft(const struct work *w, const struct trial *t,
         return plan_count(w, &d->p) && plan_time(w, &d->p, &d->p.latency_ns);
     }
     return true;
+}
+
+static bool make_draft(const struct work *w, const struct trial *t,
+                       struct draft *d)
+{
+    return choose(w, t, d) && (d->part->n == 0 || finish_draft(w, &t->how, d));
 }
 
 static bool copy(struct arena *a, void *dst_ptr, const void *src, uint64_t n,
@@ -198,6 +206,7 @@ static bool fill_least(const struct work *w, uint64_t peak, struct trial *best)
         t.fill.bytes = peak - reserved(w, 0);
         t.fill.eighths = i % 3 * 4;
         t.fill.slice_bytes = MAX_SLICE;
+        t.fill.parts = 4;
         t.how.limit = peak;
         t.how.late = false;
         struct draft d;
@@ -231,6 +240,7 @@ static bool find_least(struct search *f, struct plan *out)
         for (uint32_t order = 0; order < PLACE_ORDERS; order++) {
             const struct trial t = {
                 .cap = least / 100 * percent[i] + least % 100,
+                .fill = {.parts = 1},
                 .taste = tastes[0],
                 .how = {.limit = UINT64_MAX / 4,
                         .order = (enum place_order)order,
@@ -261,7 +271,7 @@ static bool find_largest(struct search *f, struct plan *out)
         const struct trial t = {
             .resident_bytes = w->cut[w->n_cut - 1],
             .cap = UINT64_MAX,
-            .fill = {.slice_bytes = MAX_SLICE},
+            .fill = {.slice_bytes = MAX_SLICE, .parts = 1},
             .taste = tastes[0],
             .how = {.limit = UINT64_MAX / 4,
                     .order = (enum place_order)order,
@@ -277,15 +287,41 @@ static bool find_largest(struct search *f, struct plan *out)
 /* ---- 3. a budget ---- */
 
 /* What the search turns, one knob at a time. */
-struct knobs {
-    uint32_t cut;   /* residents: index into w->cut */
-    uint32_t cap;   /* eighths of the room between the least need and all there
-                       is: for buffers, so that cascades are cut less */
-    uint32_t fill;  /* see struct filling; the rest is for loads ahead */
-    uint32_t slice; /* MAX_SLICE >> 2 * slice, bytes */
-    uint32_t taste;
+enum knob {
+    KNOB_CUT,
+    KNOB_CAP,
+    KNOB_FILL,
+    KNOB_SLICE,
+    KNOB_TASTE,
+    KNOB_FIT,
+    KNOB_ORDER,
+    N_KNOBS
 };
-enum { SLICE_SIZES = 5, EIGHTHS = 8 };
+enum { EIGHTHS = 8 };
+struct knobs {
+    /* CUT: residents, an index into w->cut. CAP: eighths of the room between
+     * the least need and all there is, for buffers, so that cascades are cut
+     * less. FILL: see struct filling; the rest is for loads ahead. SLICE: index
+     * into k_slices. TASTE: index into tastes. FIT: enum place_fit. ORDER: enum
+     * place_order, the first one tried. */
+    uint32_t x[N_KNOBS];
+};
+
+/* Slices: bytes at most, and how many there should be in memory at once. */
+static const struct {
+    uint64_t bytes;
+    uint32_t parts;
+} k_slices[] = {
+    {MAX_SLICE, 4},      {MAX_SLICE / 4, 4},  {MAX_SLICE, 2},
+    {MAX_SLICE / 16, 4}, {MAX_SLICE / 64, 4}, {MAX_SLICE, 1},
+};
+
+static const struct knobs k_starts[] = {
+    {{[KNOB_CAP] = EIGHTHS / 2, [KNOB_FILL] = EIGHTHS / 2, [KNOB_SLICE] = 1}},
+    {{[KNOB_CAP] = EIGHTHS, [KNOB_FILL] = EIGHTHS / 2, [KNOB_SLICE] = 1}},
+    {{[KNOB_CAP] = EIGHTHS, [KNOB_FILL] = EIGHTHS, [KNOB_SLICE] = 5}},
+    {{[KNOB_SLICE] = 1}},
+};
 
 /* The best so far. */
 struct found {
@@ -293,9 +329,10 @@ struct found {
     struct trial t;
     uint64_t ns;
     uint64_t enough_ns; /* no plan is faster */
-    struct knobs tried[MAX_TRIALS];
+    uint64_t tried[MAX_TRIALS];
     uint32_t n_tried;
-    uint32_t n_cut; /* cuts that leave room for the rest: [0, n_cut) */
+    uint64_t effort; /* instructions of all trials */
+    uint32_t n_cut;  /* cuts that leave room for the rest: [0, n_cut) */
 };
 
 /* Loads of everything that is not resident, in the fewest reads. */
@@ -304,23 +341,63 @@ static uint64_t stored_ns(const struct work *w, const struct slices *s)
     return device_load_ns(w->d, s->stored, 0);
 }
 
+/* A number that only equal choices share, but for a rare accident, which costs
+ * a trial. */
+static uint64_t hash_of(const struct draft *d, const struct trial *t)
+{
+    const uint64_t mul = 0x9e3779b97f4a7c15;
+    uint64_t h = t->resident_bytes * mul + (uint64_t)t->how.fit * PLACE_ORDERS +
+                 (uint64_t)t->how.order;
+    for (uint32_t i = 0; i < d->part->n; i++) {
+        const struct choice *const x = &d->part->x[i];
+        h = (h ^ (h >> 29) ^ x->region) * mul;
+        h = (h ^ (h >> 29) ^ ((uint64_t)x->seg.lo << 32 | x->seg.stripe)) * mul;
+        h = (h ^ (h >> 29) ^ x->seg.lead) * mul;
+    }
+    for (uint32_t i = 0; i < d->s->n; i++) {
+        h = (h ^ (h >> 29) ^ d->s->x[i].chunk0) * mul;
+    }
+    return h;
+}
+
+static bool is_new(struct found *best, uint64_t hash)
+{
+    for (uint32_t i = 0; i < best->n_tried; i++) {
+        if (best->tried[i] == hash) {
+            return false;
+        }
+    }
+    best->tried[best->n_tried++] = hash;
+    return true;
+}
+
 /* Tries a trial under all placement orders until one fits. */
 static bool try_trial(const struct work *w, struct trial t,
                       const struct knobs *at, struct found *best)
 {
+    struct draft d;
+    if (!choose(w, &t, &d)) {
+        return false;
+    }
+    t.how.order = (enum place_order)at->x[KNOB_ORDER];
+    if (d.part->n == 0 || !is_new(best, hash_of(&d, &t))) {
+        return true;
+    }
     bool fits = false;
-    for (uint32_t order = 0; order < PLACE_ORDERS && !fits; order++) {
+    for (uint32_t i = 0; i < PLACE_ORDERS && !fits; i++) {
         const struct arena_mark mark = arena_mark(w->cx->scratch);
-        struct draft d;
-        t.how.order = (enum place_order)order;
-        if (!make_draft(w, &t, &d)) {
+        t.how.order =
+            (enum place_order)((at->x[KNOB_ORDER] + i) % PLACE_ORDERS);
+        if (!finish_draft(w, &t.how, &d)) {
             return false;
         }
         fits = d.fits;
+        best->effort += d.p.n_step + d.p.n_load_run + d.p.n_buf;
         if (fits && d.p.latency_ns < best->ns) {
             best->ns = d.p.latency_ns;
             best->t = t;
             best->at = *at;
+            best->at.x[KNOB_ORDER] = (uint32_t)t.how.order;
         }
         arena_rewind(w->cx->scratch, mark);
     }
@@ -331,39 +408,38 @@ static bool try_trial(const struct work *w, struct trial t,
 static bool try_knobs(const struct work *w, uint64_t budget,
                       const struct knobs *at, struct found *best)
 {
-    for (uint32_t i = 0; i < best->n_tried; i++) {
-        if (memcmp(&best->tried[i], at, sizeof *at) == 0) {
-            return true;
-        }
-    }
-    if (best->n_tried == MAX_TRIALS || at->cut >= best->n_cut) {
+    const uint32_t *const x = at->x;
+    if (best->n_tried == MAX_TRIALS ||
+        (best->effort > MAX_EFFORT && best->n_tried >= MIN_TRIALS) ||
+        x[KNOB_CUT] >= best->n_cut) {
         return true;
     }
-    best->tried[best->n_tried++] = *at;
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct slices s;
-    const uint64_t resident_bytes = w->cut[at->cut];
+    const uint64_t resident_bytes = w->cut[x[KNOB_CUT]];
     if (!slices_make(w, resident_bytes, NULL, &s)) {
         return false;
     }
     const uint64_t bound = stored_ns(w, &s);
     const uint64_t least = partition_least(w, &s);
     const uint64_t taken = reserved(w, resident_bytes);
-    arena_rewind(w->cx->scratch, mark);
-    if (budget < taken || budget - taken < least || bound >= best->ns) {
-        return true;
+    bool ok = true;
+    if (budget >= taken && budget - taken >= least && bound < best->ns) {
+        const uint64_t room = budget - taken - least;
+        const struct trial t = {
+            .resident_bytes = resident_bytes,
+            .cap = least + room / EIGHTHS * x[KNOB_CAP] + room % EIGHTHS,
+            .fill = {.bytes = least + room,
+                     .eighths = x[KNOB_FILL],
+                     .slice_bytes = k_slices[x[KNOB_SLICE]].bytes,
+                     .parts = k_slices[x[KNOB_SLICE]].parts},
+            .taste = tastes[x[KNOB_TASTE]],
+            .how = {.limit = budget, .fit = (enum place_fit)x[KNOB_FIT]},
+        };
+        ok = try_trial(w, t, at, best);
     }
-    const uint64_t room = budget - taken - least;
-    const struct trial t = {
-        .resident_bytes = resident_bytes,
-        .cap = least + room / EIGHTHS * at->cap,
-        .fill = {.bytes = least + room,
-                 .eighths = at->fill,
-                 .slice_bytes = MAX_SLICE >> 2 * at->slice},
-        .taste = tastes[at->taste],
-        .how = {.limit = budget},
-    };
-    return try_trial(w, t, at, best);
+    arena_rewind(w->cx->scratch, mark);
+    return ok;
 }
 
 static bool count_cuts(const struct work *w, uint64_t budget, uint32_t *n)
@@ -401,48 +477,44 @@ static uint32_t cut_below(const struct work *w, uint32_t most, uint64_t bytes)
 
 static bool is_enough(const struct found *best)
 {
-    return best->ns <= best->enough_ns + best->enough_ns / 1024;
+    return best->ns <= best->enough_ns + best->enough_ns / 512;
 }
 
-/* Turns each knob of the best up and down once. */
+/* Moves the residents of the best by a step, and puts each other knob into each
+ * of its places. */
 static bool turn(const struct work *w, uint64_t budget, uint64_t step,
                  struct found *best)
 {
-    const uint32_t most = best->n_cut - 1;
-    for (uint32_t i = 0; i < 10 && !is_enough(best); i++) {
+    static const struct {
+        enum knob knob;
+        uint32_t by;
+        uint32_t n;
+    } turns[] = {
+        {KNOB_FILL, 2, EIGHTHS / 2 + 1}, {KNOB_CAP, 2, EIGHTHS / 2 + 1},
+        {KNOB_FIT, 1, PLACE_FITS},       {KNOB_SLICE, 1, ARRAY_LEN(k_slices)},
+        {KNOB_ORDER, 1, PLACE_ORDERS},   {KNOB_TASTE, 1, ARRAY_LEN(tastes)},
+    };
+    for (uint32_t i = 0; i < 2 && !is_enough(best); i++) {
         struct knobs k = best->at;
-        const uint64_t here = w->cut[k.cut];
-        switch (i) {
-        case 0:
-            k.cut = cut_below(w, most, here + step);
-            break;
-        case 1:
-            k.cut = cut_below(w, most, here - size_min(here, step));
-            break;
-        case 2:
-            k.fill += k.fill < EIGHTHS ? 2 : 0;
-            break;
-        case 3:
-            k.fill -= k.fill > 0 ? 2 : 0;
-            break;
-        case 4:
-            k.cap += k.cap < EIGHTHS ? 2 : 0;
-            break;
-        case 5:
-            k.cap -= k.cap > 0 ? 2 : 0;
-            break;
-        case 6:
-            k.slice += k.slice + 1 < SLICE_SIZES ? 1 : 0;
-            break;
-        case 7:
-            k.slice -= k.slice > 0 ? 1 : 0;
-            break;
-        default:
-            k.taste = (k.taste + 1 + (i & 1u)) % ARRAY_LEN(tastes);
-            break;
-        }
-        if (!try_knobs(w, budget, &k, best)) {
+        const uint64_t here = w->cut[k.x[KNOB_CUT]];
+        k.x[KNOB_CUT] =
+            cut_below(w, best->n_cut - 1,
+                      i == 0 ? here + step : here - size_min(here, step));
+        if (k.x[KNOB_CUT] != best->at.x[KNOB_CUT] &&
+            !try_knobs(w, budget, &k, best)) {
             return false;
+        }
+    }
+    for (uint32_t i = 0; i < ARRAY_LEN(turns); i++) {
+        for (uint32_t v = 0; v < turns[i].n && !is_enough(best); v++) {
+            struct knobs k = best->at;
+            uint32_t *const x = &k.x[turns[i].knob];
+            if (*x != v * turns[i].by) {
+                *x = v * turns[i].by;
+                if (!try_knobs(w, budget, &k, best)) {
+                    return false;
+                }
+            }
         }
     }
     return true;
@@ -451,7 +523,7 @@ static bool turn(const struct work *w, uint64_t budget, uint64_t step,
 /* Improves f->best, a plan that fits the budget, if the search can. */
 static bool find_plan(struct search *f, uint64_t budget)
 {
-    static const uint32_t part[] = {16, 14, 12, 8, 4, 0}; /* sixteenths */
+    static const uint32_t part[] = {16, 16, 14, 8, 12, 4, 0}; /* of 16 */
     const struct work *const w = &f->w;
     const uint64_t before_ns = f->best.latency_ns;
     struct found *const best = arena_new(w->cx->scratch, struct found, 1);
@@ -466,14 +538,13 @@ static bool find_plan(struct search *f, uint64_t budget)
     }
     best->ns = UINT64_MAX; /* the way to a better plan may lead over worse */
     const uint32_t most = best->n_cut - 1;
-    for (uint32_t i = 0; i < ARRAY_LEN(part) && !is_enough(best); i++) {
-        for (uint32_t full = 0; full < 2; full++) {
-            const struct knobs k = {
-                .cut = cut_below(w, most, w->cut[most] / 16 * part[i]),
-                .cap = full * EIGHTHS / 2,
-                .fill = full * EIGHTHS / 2,
-                .slice = 1,
-            };
+    for (uint32_t i = 0; i < ARRAY_LEN(part); i++) {
+        for (uint32_t j = 0; j < ARRAY_LEN(k_starts) && !is_enough(best); j++) {
+            const uint64_t want = w->cut[most] / 16 * part[i];
+            struct knobs k = k_starts[j];
+            k.x[KNOB_CUT] = i == 0   ? most
+                            : i == 1 ? most - (most > 0)
+                                     : cut_below(w, most, want);
             if (!try_knobs(w, budget, &k, best)) {
                 return false;
             }

@@ -13,12 +13,9 @@ int64_t slot_of_wait(int64_t wait)
 static bool meets(const struct rect *x, int64_t period, int64_t first,
                   int64_t last)
 {
-    for (int64_t k = -1; k <= 1; k++) {
-        if (x->first + k * period <= last && first <= x->last + k * period) {
-            return true;
-        }
-    }
-    return false;
+    return (x->first <= last && first <= x->last) ||
+           (x->first + period <= last && first <= x->last + period) ||
+           (x->first - period <= last && first <= x->last - period);
 }
 
 static int by_address(const void *a, const void *b)
@@ -49,20 +46,47 @@ uint64_t rects_hole(const struct rects *r, const struct rect *const *list,
     uint64_t at = size_div_up(floor, x->align) * x->align;
     for (uint32_t i = 0; i < n; i++) {
         const uint64_t end = list[i]->addr + list[i]->bytes;
+        if (list[i]->addr >= at + x->bytes) {
+            break; /* as all after it */
+        }
         if (end <= at || !meets(list[i], r->period, x->first, x->last)) {
             continue;
-        }
-        if (list[i]->addr >= at + x->bytes) {
-            break;
         }
         at = size_div_up(end, x->align) * x->align;
     }
     return at;
 }
 
+uint64_t rects_high_hole(const struct rects *r, const struct rect *const *list,
+                         uint32_t n, const struct rect *x, uint64_t floor,
+                         uint64_t limit)
+{
+    uint64_t top = limit;
+    for (uint32_t i = n;; i--) {
+        if (top < floor || x->bytes > top - floor) {
+            return UINT64_MAX;
+        }
+        const uint64_t at = (top - x->bytes) / x->align * x->align;
+        uint32_t k = i;
+        while (k > 0 && (list[k - 1]->addr >= at + x->bytes ||
+                         list[k - 1]->addr + list[k - 1]->bytes <= at ||
+                         !meets(list[k - 1], r->period, x->first, x->last))) {
+            k--;
+        }
+        if (k == 0) {
+            return at >= floor ? at : UINT64_MAX;
+        }
+        top = list[k - 1]->addr;
+        i = k;
+    }
+}
+
 /* ---- what lives for whole segments ---- */
 
-enum { RANK_IO = 0 }; /* before all others */
+enum {
+    RANK_IO = 0, /* before all others */
+    SQUEAKS = 6  /* times that what did not fit may come first instead */
+};
 
 static void add(struct rects *r, struct rect x)
 {
@@ -76,16 +100,23 @@ static uint64_t rank_of(const struct work *w, const struct recipe *how,
                         uint32_t buf, const struct rect *x)
 {
     const struct buffer *const b = &w->l->buf[buf];
-    if (b->is_input || b->is_output) {
-        return RANK_IO;
-    }
+    const bool is_io = b->is_input || b->is_output;
     switch (how->order) {
     case PLACE_LONG_FIRST:
-        return 1 + UINT32_MAX - (b->last - b->first);
+    case PLACE_LONG_MIXED:
+        return is_io && how->order == PLACE_LONG_FIRST
+                   ? RANK_IO
+                   : 1 + UINT32_MAX - (b->last - b->first);
     case PLACE_BIG_FIRST:
-        return UINT64_MAX / 2 - x->bytes;
+    case PLACE_BIG_MIXED:
+        return is_io && how->order == PLACE_BIG_FIRST
+                   ? RANK_IO
+                   : UINT64_MAX / 2 - x->bytes;
     case PLACE_EARLY_FIRST:
-        return 1 + (uint64_t)x->first;
+    case PLACE_EARLY_MIXED:
+        return is_io && how->order == PLACE_EARLY_FIRST
+                   ? RANK_IO
+                   : 1 + (uint64_t)x->first;
     }
     return 1;
 }
@@ -105,6 +136,7 @@ static void add_buffers(const struct work *w, const struct recipe *how,
             .align = 64,
             .to = &d->p.buf[i].addr,
         };
+        x.is_io = b->is_input || b->is_output;
         x.first = b->is_input ? 0 : x.first;
         x.last = b->is_output ? r->period : x.last;
         if (b->is_input && b->is_output) {
@@ -115,8 +147,16 @@ static void add_buffers(const struct work *w, const struct recipe *how,
     }
 }
 
-static void add_work_rooms(const struct work *w, struct draft *d,
-                           struct rects *r)
+/* Where the order goes by size, holes take part. */
+static uint64_t hole_rank(const struct recipe *how, uint64_t bytes)
+{
+    const bool by_size =
+        how->order == PLACE_BIG_FIRST || how->order == PLACE_BIG_MIXED;
+    return by_size ? UINT64_MAX / 2 - bytes : UINT64_MAX;
+}
+
+static void add_work_rooms(const struct work *w, const struct recipe *how,
+                           struct draft *d, struct rects *r)
 {
     for (uint32_t i = 0; i < d->part->n; i++) {
         struct span_of_boxes *const s = &d->seg[i];
@@ -135,6 +175,12 @@ static void add_work_rooms(const struct work *w, struct draft *d,
         region.rank = UINT64_MAX;
         region.to = &s->region_addr;
         add(r, region);
+        /* One hole, at least, for the largest slice to come. */
+        struct rect hole = region;
+        hole.bytes = s->slot;
+        hole.rank = hole_rank(how, s->slot);
+        hole.to = NULL;
+        add(r, hole);
     }
 }
 
@@ -152,11 +198,54 @@ static int by_rank(const void *a, const void *b)
     return x->to < y->to ? -1 : x->to > y->to;
 }
 
+/* Inputs and outputs, all live while idle, lie in the same order in all plans:
+ * x above those before it. */
+static uint64_t io_floor(const struct rects *r, const struct rect *x,
+                         uint64_t floor)
+{
+    for (uint32_t i = 0; i < r->n && x->is_io; i++) {
+        const struct rect *const y = &r->x[i];
+        if (y->is_io && y->to < x->to) {
+            floor = size_max(floor, y->addr + y->bytes);
+        }
+    }
+    return floor;
+}
+
+/* And below those after it, if they are placed already. */
+static bool is_in_order(const struct rects *r, const struct rect *x)
+{
+    for (uint32_t i = 0; i < r->n && x->is_io; i++) {
+        const struct rect *const y = &r->x[i];
+        if (y->is_io && y->to > x->to && y->addr < x->addr) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Places all, each as low as it can be after those before it. The first that
+ * ends above the limit, or out of order; n when there is none. */
+static uint32_t place_all(const struct recipe *how, uint32_t n, uint64_t floor,
+                          const struct rect **list, struct rects *r)
+{
+    uint32_t bad = n;
+    for (r->n = 0; r->n < n; r->n++) {
+        struct rect *const x = &r->x[r->n];
+        const uint32_t n_list = rects_meeting(r, x->first, x->last, list);
+        x->addr = rects_hole(r, list, n_list, x, io_floor(r, x, floor));
+        const bool fits = x->addr <= how->limit &&
+                          x->bytes <= how->limit - x->addr && is_in_order(r, x);
+        bad = fits || bad < n ? bad : r->n;
+    }
+    return bad;
+}
+
 bool draft_place(const struct work *w, const struct recipe *how,
                  struct draft *d, struct rects *r)
 {
     struct arena *const a = w->cx->scratch;
-    const uint64_t n = (uint64_t)w->l->n_buf + 2u * (uint64_t)d->part->n;
+    const uint64_t n = (uint64_t)w->l->n_buf + 3u * (uint64_t)d->part->n;
     uint32_t *const seg_of = arena_new(a, uint32_t, w->l->n_layer);
     const struct rect **const list = arena_new(a, const struct rect *, n);
     r->period = (int64_t)d->p.n_step + 1;
@@ -171,19 +260,32 @@ bool draft_place(const struct work *w, const struct recipe *how,
         }
     }
     add_buffers(w, how, d, seg_of, r);
-    add_work_rooms(w, d, r);
+    add_work_rooms(w, how, d, r);
     qsort(r->x, r->n, sizeof *r->x, by_rank);
     const uint64_t floor =
         size_div_up(d->p.state_bytes + d->p.resident_bytes, w->align) *
         w->align;
-    d->fits = true;
-    d->p.peak = floor;
     const uint32_t n_all = r->n;
-    for (r->n = 0; r->n < n_all; r->n++) {
-        struct rect *const x = &r->x[r->n];
-        const uint32_t n_list = rects_meeting(r, x->first, x->last, list);
-        x->addr = rects_hole(r, list, n_list, x, floor);
-        *x->to = x->addr;
+    d->fits = false;
+    for (uint32_t i = 0; i <= SQUEAKS && !d->fits; i++) {
+        const uint32_t bad = place_all(how, n_all, floor, list, r);
+        d->fits = bad == n_all;
+        const bool may_move = how->order >= PLACE_LONG_MIXED;
+        if (!d->fits && (bad == 0 || !may_move)) {
+            break;
+        }
+        for (uint32_t k = bad; !d->fits && k > 0; k--) { /* to the front */
+            const struct rect x = r->x[k];
+            r->x[k] = r->x[k - 1];
+            r->x[k - 1] = x;
+        }
+    }
+    d->p.peak = floor;
+    for (uint32_t i = 0; i < n_all; i++) {
+        const struct rect *const x = &r->x[i];
+        if (x->to) {
+            *x->to = x->addr;
+        }
         d->p.peak = size_max(d->p.peak, x->addr + x->bytes);
     }
     for (uint32_t y = 0; y < w->l->n_layer; y++) {
@@ -191,6 +293,11 @@ bool draft_place(const struct work *w, const struct recipe *how,
                               ? d->seg[seg_of[y]].scratch_addr
                               : 0;
     }
-    d->fits = d->p.peak <= how->limit;
+    r->n = 0;
+    for (uint32_t i = 0; i < n_all; i++) { /* without the holes */
+        if (r->x[i].to) {
+            r->x[r->n++] = r->x[i];
+        }
+    }
     return true;
 }

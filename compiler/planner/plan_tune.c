@@ -7,11 +7,6 @@
  * free, larger slices save requests, and a cascade that cannot hold all its
  * weights holds those that cost most to read again. */
 
-enum {
-    SOLO_PARTS = 4,  /* slices of a layer in memory at once, if they can */
-    STREAM_PARTS = 3 /* of a cascade's region */
-};
-
 struct tune {
     const struct slices *chunks;
     const struct filling *fill;
@@ -72,7 +67,7 @@ static void hold_layers(struct tune *t, const struct segment *g, uint64_t room)
     for (uint32_t y = g->lo; y < g->hi; y++) {
         t->most[y] =
             size_min(t->fill->slice_bytes,
-                     t->stays[y] ? room : (room - held) / STREAM_PARTS);
+                     t->stays[y] ? room : (room - held) / (t->fill->parts + 1));
     }
 }
 
@@ -134,7 +129,7 @@ bool partition_tune(const struct work *w, const struct slices *chunks,
         }
         for (uint32_t y = g->lo; y < g->hi; y++) {
             t.most[y] = size_min(fill->slice_bytes,
-                                 g->stripe > 0 ? room : room / SOLO_PARTS);
+                                 g->stripe > 0 ? room : room / fill->parts);
             t.stays[y] = true;
         }
     }

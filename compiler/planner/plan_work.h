@@ -168,6 +168,7 @@ struct filling {
     uint64_t bytes;       /* all there is for a segment */
     uint32_t eighths;     /* of that beyond its need, for slices */
     uint64_t slice_bytes; /* at most */
+    uint32_t parts;       /* slices of a layer at once in memory; >= 1 */
 };
 /* Slices and regions that fill each segment so: large ones, as many as can be
  * held. (plan_tune.c) */
@@ -183,6 +184,7 @@ struct span_of_boxes {
     uint64_t box_end;
     uint64_t region; /* room for restreamed slices; 0: none */
     uint64_t region_addr;
+    uint64_t slot; /* its largest slice that comes once, room */
     uint64_t scratch;
     uint64_t scratch_addr;
     uint32_t load0; /* instructions of its loads: [load0, load_end) */
@@ -211,12 +213,27 @@ struct draft {
     bool fits; /* every address found, below the limit */
 };
 
-enum place_order { PLACE_LONG_FIRST, PLACE_BIG_FIRST, PLACE_EARLY_FIRST };
-enum { PLACE_ORDERS = 3 };
+/* Of buffers. Inputs and outputs always ascend; plans that place them first
+ * have them at the same addresses, and so more boundaries in common; without
+ * that, more fits. */
+enum place_order {
+    PLACE_LONG_FIRST,
+    PLACE_BIG_FIRST,
+    PLACE_EARLY_FIRST,
+    PLACE_LONG_MIXED,
+    PLACE_BIG_MIXED,
+    PLACE_EARLY_MIXED
+};
+enum { PLACE_ORDERS = 6 };
+/* Of slices: at the lowest address that is free, or every other one at the
+ * highest. */
+enum place_fit { PLACE_LOW, PLACE_BOTH_ENDS };
+enum { PLACE_FITS = 2 };
 
 struct recipe {
     uint64_t limit; /* bytes of arena */
     enum place_order order;
+    enum place_fit fit;
     bool late; /* loads start as late as can be, for the least peak */
 };
 
@@ -237,6 +254,7 @@ struct rect {
     uint64_t align;
     uint64_t rank; /* caller's order */
     uint64_t *to;  /* where the address is wanted; NULL: nowhere */
+    bool is_io;
 };
 struct rects {
     struct rect *x;
@@ -253,6 +271,11 @@ uint32_t rects_meeting(const struct rects *r, int64_t first, int64_t last,
  */
 uint64_t rects_hole(const struct rects *r, const struct rect *const *list,
                     uint32_t n, const struct rect *x, uint64_t floor);
+
+/* The highest such address with its end <= limit; UINT64_MAX: none. */
+uint64_t rects_high_hole(const struct rects *r, const struct rect *const *list,
+                         uint32_t n, const struct rect *x, uint64_t floor,
+                         uint64_t limit);
 
 /* Addresses of all but slices, into d and r (which has room for the loads,
  * too). */

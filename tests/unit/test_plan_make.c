@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/size.h"
+#include "ir/plan_rects.h"
 #include "planner/plan_check.h"
 #include "planner/planner.h"
 
@@ -160,6 +161,42 @@ static void plan_make__needs_little_for_known_networks(void **state)
     net_budget(&n, BUDGET_MIN, 0);
     make_sound(&n, &s);
     assert_true(s.plan[0].peak < 4500000);
+}
+
+/* No placement has a lower peak than the most bytes that live at once. */
+static void plan_make__packs_known_networks_tightly(void **state)
+{
+    static const uint32_t k_resnet152[4] = {3, 8, 36, 3};
+    struct fixture *f = *state;
+    static struct net n;
+    for (uint32_t i = 0; i < 3; i++) {
+        struct plan_set s;
+        net_start(&n, f);
+        n.chunk_goal = 128 << 10;
+        switch (i) {
+        case 0:
+            net_vgg19(&n, 1);
+            break;
+        case 1:
+            net_resnet(&n, 1, k_resnet152);
+            break;
+        default:
+            net_mobilenetv2(&n, 1);
+            break;
+        }
+        net_finish(&n, 4096);
+        net_budget(&n, BUDGET_MIN, 0);
+        net_budget(&n, BUDGET_MAX, 0);
+        make_sound(&n, &s);
+        for (uint32_t k = 0; k < s.n_plan; k++) {
+            struct plan_run run;
+            struct plan_rects r;
+            assert_true(plan_unroll(&n.l, &n.c, &s.plan[k], &f->keep, &run) &&
+                        plan_rects(&n.l, &n.c, &n.k, &s.plan[k], &run,
+                                   UINT32_MAX, &f->cx, &r));
+            assert_true(s.plan[k].peak <= r.most_live_bytes / 100 * 102);
+        }
+    }
 }
 
 static void plan_make__is_never_slower_with_more(void **state)
@@ -467,6 +504,7 @@ int main(void)
         FIXTURE_TEST(plan_make__refuses_less_than_the_least),
         FIXTURE_TEST(plan_make__gives_the_same_plans_again),
         FIXTURE_TEST(plan_make__needs_little_for_known_networks),
+        FIXTURE_TEST(plan_make__packs_known_networks_tightly),
         FIXTURE_TEST(plan_make__is_never_slower_with_more),
         FIXTURE_TEST(plan_make__proves_what_cannot_be_loaded_ahead),
         FIXTURE_TEST(plan_make__is_near_its_bound_for_known_networks),
