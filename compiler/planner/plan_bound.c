@@ -68,7 +68,9 @@ static void fill_flow(struct flow *f, uint64_t resident_bytes)
         const struct chunk *const k = &w->c->chunk[i];
         f->held[i + 1] = f->held[i];
         f->ns[i + 1] = f->ns[i];
-        if (k->res_off + k->raw_bytes <= resident_bytes) {
+        /* Of a table no run needs more than a few chunks: none is counted. */
+        if (w->c->lattice[k->layer].panel_entries > 0 ||
+            k->res_off + k->raw_bytes <= resident_bytes) {
             continue;
         }
         /* One read at least for each K block, rounded up by two at most. */
