@@ -6,7 +6,7 @@
  * Per shape and kernel: the best and median time of RUNS alternating runs,
  * GFLOP/s as if direct, share of the peak of multiply-adds that a loop in
  * registers reaches just before, and the largest error over the largest value
- * at sampled pixels. Built once per compiler and target by bench_kernels.sh. */
+ * at sampled pixels. Built once per compiler and target by bench.sh. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
