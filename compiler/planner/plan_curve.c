@@ -1,11 +1,30 @@
 #include "planner/planner.h"
 
-#include <math.h>
-
 #include "base/arena.h"
 #include "base/size.h"
 
 enum { CURVE_POINTS = 33 }; /* 2^k + 1: intervals are halved again and again */
+
+/* The geometric mean of a <= b, rounded down; of 32 digits when b is larger. */
+static uint64_t mean_of(uint64_t a, uint64_t b)
+{
+    uint32_t shift = 0;
+    while (b >> shift > UINT32_MAX) {
+        shift++;
+    }
+    const uint64_t square = (a >> shift) * (b >> shift);
+    uint64_t low = a >> shift;
+    uint64_t high = (b >> shift) + 1; /* low^2 <= square < high^2 */
+    while (high - low > 1) {
+        const uint64_t middle = (low + high) / 2;
+        if (middle * middle <= square) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low << shift;
+}
 
 bool plan_curve(const struct layers *l, const struct chunks *c,
                 const struct cands *k, const struct device *d,
@@ -26,35 +45,40 @@ bool plan_curve(const struct layers *l, const struct chunks *c,
         return false;
     }
     const uint64_t least = ends.plan[0].peak;
-    double x[CURVE_POINTS] = {(double)least};
-    x[CURVE_POINTS - 1] = (double)size_max(least, ends.plan[1].peak);
+    uint64_t x[CURVE_POINTS] = {least};
+    x[CURVE_POINTS - 1] = size_max(least, ends.plan[1].peak);
     for (uint32_t step = CURVE_POINTS / 2; step > 0; step /= 2) {
         for (uint32_t i = step; i < CURVE_POINTS; i += 2 * step) {
-            x[i] = sqrt(x[i - step] * x[i + step]);
+            x[i] = mean_of(x[i - step], x[i + step]);
         }
     }
     for (uint32_t i = 0; i < CURVE_POINTS; i++) {
-        b[i] = (struct budget){.kind = BUDGET_BYTES,
-                               .bytes = size_max(least, (uint64_t)x[i]),
-                               .text = ""};
+        b[i] = (struct budget){
+            .kind = BUDGET_BYTES, .bytes = size_max(least, x[i]), .text = ""};
     }
     own.n_budget = CURVE_POINTS;
     return plan_make(l, c, k, d, &own, cx, curve);
 }
 
+/* More than any loss, and no overflow when losses are added. */
+#define LOSS_NONE (UINT64_MAX / 2)
+
 /* The best n plans of a curve, of which the last is plan i: the others' and the
  * best before it. */
 struct pick {
-    double loss; /* of the budgets below plan i */
+    uint64_t loss; /* ns, of the budgets below plan i */
     uint32_t before;
 };
 
 /* Nanoseconds that the budgets of plans [i, end) lose with plan i alone. */
-static double loss_of(const struct plan_set *curve, uint32_t i, uint32_t end)
+static uint64_t loss_of(const struct plan_set *curve, uint32_t i, uint32_t end)
 {
-    double sum = 0;
+    uint64_t sum = 0;
     for (uint32_t k = i; k < end; k++) {
-        sum += (double)(curve->plan[i].latency_ns - curve->plan[k].latency_ns);
+        const uint64_t ns = curve->plan[k].latency_ns;
+        if (ns < curve->plan[i].latency_ns) {
+            sum += curve->plan[i].latency_ns - ns;
+        }
     }
     return sum;
 }
@@ -72,9 +96,9 @@ bool plan_knees(const struct plan_set *curve, uint32_t n, struct cx *cx,
     for (uint32_t j = 0; j < n; j++) { /* with j + 1 plans */
         for (uint32_t i = 0; i < m; i++) {
             struct pick *const p = &pick[j * m + i];
-            p->loss = i == 0 ? 0 : INFINITY; /* the first is always there */
+            p->loss = i == 0 ? 0 : LOSS_NONE; /* the first is always there */
             for (uint32_t k = 0; j > 0 && k < i; k++) {
-                const double loss =
+                const uint64_t loss =
                     pick[(j - 1) * m + k].loss + loss_of(curve, k, i);
                 if (loss < p->loss) {
                     *p = (struct pick){loss, k};
@@ -84,10 +108,10 @@ bool plan_knees(const struct plan_set *curve, uint32_t n, struct cx *cx,
     }
     uint32_t at = 0;
     uint32_t used = 1;
-    double least = INFINITY;
+    uint64_t least = LOSS_NONE;
     for (uint32_t j = 0; j < n; j++) {
         for (uint32_t i = 0; i < m; i++) {
-            const double loss = pick[j * m + i].loss + loss_of(curve, i, m);
+            const uint64_t loss = pick[j * m + i].loss + loss_of(curve, i, m);
             if (loss < least) {
                 least = loss;
                 at = i;

@@ -819,8 +819,11 @@ const char *layer_eval(const struct layers *l, struct arena *a,
         memset(e.buf[i], 0xff, bytes); /* NaN in f32 */
     }
     for (uint32_t i = 0; e.buf && i < l->n_input; i++) {
-        const struct buffer *const b = &l->buf[l->input[i].buf];
-        memcpy(e.buf[l->input[i].buf], input[i], b->rows * b->row_bytes);
+        uint64_t n;
+        if (shape_count(&l->input[i].shape, &n) && n > 0) {
+            memcpy(e.buf[l->input[i].buf], input[i],
+                   n * dtype_bytes(l->input[i].dtype));
+        }
     }
     for (uint32_t i = 0; e.buf && i < l->n_layer && !e.wrong; i++) {
         e.y = &l->layer[i];
