@@ -53,6 +53,7 @@ fi
 
 for option in "$@"; do
     [ "$option" = --kernels ] || continue
+    flexc_need clang
     rm -f "$work"/bench_conv-*
     for compiler in gcc clang; do
         for target in x86-64-v3 x86-64-v4; do

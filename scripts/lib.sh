@@ -4,10 +4,10 @@
 # shellcheck shell=sh
 
 # What a build needs, and what the tests add.
-flexc_build_packages="gcc clang cmake ninja-build make pkg-config \
+flexc_build_packages="gcc cmake ninja-build make pkg-config \
 protobuf-c-compiler libprotobuf-c-dev protobuf-compiler libonnx-dev \
 libzstd-dev libcjson-dev libstb-dev"
-flexc_test_packages="libcmocka-dev"
+flexc_test_packages="clang libcmocka-dev"
 # Tests that lack these skip, visibly.
 flexc_optional_packages="gcc-arm-none-eabi libnewlib-arm-none-eabi \
 qemu-system-arm qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
