@@ -232,6 +232,7 @@ enum expr_op {
     EXPR_BITXOR,
     EXPR_SHL,
     EXPR_SHR,
+    EXPR_SATURATE, /* whole f32 to the nearest integer of the step's type */
     EXPR_OP_COUNT
 };
 struct expr_step {
@@ -239,7 +240,7 @@ struct expr_step {
     uint32_t ix; /* EXPR_IN, EXPR_CAST, EXPR_ISINF */
     float imm;   /* EXPR_IMM */
     /* The type the step computes in: of its operands, but of the result for
-     * EXPR_CAST and of both choices for EXPR_SELECT. */
+     * EXPR_CAST and EXPR_SATURATE, of both choices for EXPR_SELECT. */
     enum dtype type;
 };
 struct ewise_param {

@@ -303,6 +303,7 @@ static uint32_t expr_takes(enum expr_op op)
     case EXPR_ISINF:
     case EXPR_NOT:
     case EXPR_BITNOT:
+    case EXPR_SATURATE:
     case EXPR_OP_COUNT:
         return 1;
     }

@@ -50,7 +50,7 @@ static const char *const exprs[EXPR_OP_COUNT] = {
     [EXPR_GT] = "gt",         [EXPR_GE] = "ge",
     [EXPR_BITAND] = "bitand", [EXPR_BITOR] = "bitor",
     [EXPR_BITXOR] = "bitxor", [EXPR_SHL] = "shl",
-    [EXPR_SHR] = "shr",
+    [EXPR_SHR] = "shr",       [EXPR_SATURATE] = "saturate",
 };
 
 static const char *const residuals[] = {"none", "before-act", "after-act"};

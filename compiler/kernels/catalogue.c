@@ -27,7 +27,7 @@ _Static_assert((int)FLX_ACT_GELU_TANH == (int)ACT_GELU_TANH, "activations");
 _Static_assert((int)FLX_RES_AFTER_ACT == (int)RES_AFTER_ACT, "residuals");
 _Static_assert((int)FLX_EXPR_SELECT == (int)EXPR_SELECT &&
                    (int)FLX_EXPR_ERF == (int)EXPR_ERF &&
-                   (int)FLX_EXPR_SHR == (int)EXPR_SHR &&
+                   (int)FLX_EXPR_SATURATE == (int)EXPR_SATURATE &&
                    (int)FLX_EXPR_EQ == (int)EXPR_EQ,
                "elementwise steps");
 _Static_assert((int)FLX_CEIL == (int)NEAREST_CEIL, "nearest modes");

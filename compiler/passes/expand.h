@@ -94,4 +94,17 @@ expand_fn expand_layer_norm; /* also RMSNormalization */
 expand_fn expand_instance_norm;
 expand_fn expand_lp_norm;
 
+/* expand_quant.c */
+expand_fn expand_quantize;
+expand_fn expand_dequantize;
+expand_fn expand_dynamic_quantize;
+expand_fn expand_conv_integer;
+expand_fn expand_matmul_integer;
+expand_fn expand_qlinear_conv;
+expand_fn expand_qlinear_matmul;
+expand_fn expand_qgemm;
+/* Operators of ONNX Runtime to floats between DequantizeLinear and
+ * QuantizeLinear. */
+expand_fn expand_qlinear_float;
+
 #endif

@@ -20,8 +20,9 @@ enum { FOLD_BYTES_PER_BYTE = 4, FOLD_WORK_PER_BYTE = 4 };
 struct fold {
     struct graph *g;
     struct cx *cx;
-    uint64_t left_bytes; /* of results */
-    uint64_t left_work;  /* elements */
+    uint64_t left_bytes;  /* of results */
+    uint64_t left_work;   /* elements */
+    bool keeps_quantised; /* weights that a later pass may take as they are */
 };
 
 void fold_begin(struct fold *f, struct graph *g, struct cx *cx);
@@ -72,6 +73,10 @@ fold_fn fold_where;
 fold_fn fold_cast;
 fold_fn fold_clip;
 fold_fn fold_reduce;
+
+/* fold_quant.c */
+fold_fn fold_quantize;
+fold_fn fold_dequantize;
 
 /* fold_move.c */
 fold_fn fold_view;    /* same bytes under another shape */

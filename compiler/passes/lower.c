@@ -17,6 +17,7 @@ static bool (*const lowerings[OP_COUNT])(struct lower *lw, uint32_t node_ix) = {
     [OP_CAST_LIKE] = lower_cast,
     [OP_CONCAT] = lower_concat,
     [OP_CONV] = lower_conv,
+    [OP_CONV_INTEGER] = lower_conv_general,
     [OP_CONV_TRANSPOSE] = lower_deconv,
     [OP_DEPTH_TO_SPACE] = lower_depth_space,
     [OP_DROPOUT] = lower_dropout,

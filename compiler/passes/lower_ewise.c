@@ -5,6 +5,8 @@
 #include "passes/elem.h"
 #include "passes/lower_draft.h"
 
+enum { NO_AXIS = TENSOR_MAX_RANK };
+
 /* An expression being built for the layer of node `root`. */
 struct expr {
     struct lower *lw;
@@ -14,8 +16,9 @@ struct expr {
     struct expr_step step[EXPR_MAX_STEP];
     uint32_t n_leaf; /* beyond LAYER_MAX_IN: likewise */
     uint32_t leaf[LAYER_MAX_IN];
-    bool is_channel[LAYER_MAX_IN]; /* a vector along dimension 1 */
-    enum dtype type;               /* that the node being put computes in */
+    uint32_t axis[LAYER_MAX_IN]; /* of a vector: the dimension it goes
+                                    along; else NO_AXIS */
+    enum dtype type;             /* that the node being put computes in */
 };
 
 static void put(struct expr *e, struct expr_step s)
@@ -44,17 +47,17 @@ static void put_with(struct expr *e, enum expr_op op, double imm)
     put_op(e, op);
 }
 
-static void put_leaf_as(struct expr *e, uint32_t value, bool is_channel)
+static void put_leaf_as(struct expr *e, uint32_t value, uint32_t axis)
 {
     uint32_t ix = 0;
     while (ix < e->n_leaf && ix < LAYER_MAX_IN &&
-           (e->leaf[ix] != value || e->is_channel[ix] != is_channel)) {
+           (e->leaf[ix] != value || e->axis[ix] != axis)) {
         ix++;
     }
     if (ix == e->n_leaf) {
         if (ix < LAYER_MAX_IN) {
             e->leaf[ix] = value;
-            e->is_channel[ix] = is_channel;
+            e->axis[ix] = axis;
         }
         e->n_leaf++;
     }
@@ -64,7 +67,7 @@ static void put_leaf_as(struct expr *e, uint32_t value, bool is_channel)
 
 static void put_leaf(struct expr *e, uint32_t value)
 {
-    put_leaf_as(e, value, false);
+    put_leaf_as(e, value, NO_AXIS);
 }
 
 /* One number that a step can hold as it is. */
@@ -267,15 +270,15 @@ static bool put_norm(struct expr *e, const struct node *n, enum expr_op op)
         return false;
     }
     if (e->lw->scale[node_ix] == VALUE_NONE) {
-        put_leaf_as(e, n->in[3], true);
+        put_leaf_as(e, n->in[3], 1);
         put_op(e, EXPR_SUB);
-        put_leaf_as(e, n->in[4], true);
+        put_leaf_as(e, n->in[4], 1);
         put_with(e, EXPR_ADD, (double)node_float(n, "epsilon", 1e-5F));
         put_op(e, EXPR_SQRT);
         put_op(e, EXPR_DIV);
-        put_leaf_as(e, n->in[1], true);
+        put_leaf_as(e, n->in[1], 1);
         put_op(e, EXPR_MUL);
-        put_leaf_as(e, n->in[2], true);
+        put_leaf_as(e, n->in[2], 1);
         put_op(e, op);
         return true;
     }
@@ -292,6 +295,71 @@ static void put_cast(struct expr *e, enum dtype from, enum dtype to)
         put(e, (struct expr_step){
                    .op = EXPR_CAST, .ix = (uint32_t)from, .type = to});
     }
+}
+
+/* Whether input 2 is absent or all zeros. */
+static bool has_no_zero(const struct expr *e, const struct node *n)
+{
+    const struct value *const v = node_in(e->lw->g, n, 2);
+    uint64_t count = 0;
+    bool is_zero = !v || shape_count(&v->shape, &count);
+    for (uint64_t i = 0; i < count && is_zero; i++) {
+        is_zero = elem_i64(v->dtype, v->data.data, i) == 0;
+    }
+    return is_zero;
+}
+
+/* A scale or zero point, input k: a number or a vector along the axis. */
+static void put_quant(struct expr *e, const struct node *n, uint32_t k,
+                      const struct quant_params *q)
+{
+    double x;
+    if (q->form == QUANT_TENSOR &&
+        is_immediate(&e->lw->g->value[n->in[k]], &x)) {
+        put_imm(e, x);
+        return;
+    }
+    const enum dtype t = e->lw->g->value[n->in[k]].dtype;
+    put_leaf_as(e, n->in[k], q->form == QUANT_AXIS ? q->axis : NO_AXIS);
+    put_cast(e, t, DTYPE_F32);
+}
+
+/* (x - zero) * scale */
+static bool put_dequantize(struct expr *e, const struct node *n,
+                           enum expr_op op)
+{
+    const enum dtype from = e->type;
+    struct quant_params q;
+    if (!quant_params(e->lw->g, e->lw->cx, n, &q) || !put_value(e, n->in[0])) {
+        return false;
+    }
+    e->type = DTYPE_F32;
+    put_cast(e, from, DTYPE_F32);
+    if (!has_no_zero(e, n)) {
+        put_quant(e, n, 2, &q);
+        put_op(e, EXPR_SUB);
+    }
+    put_quant(e, n, 1, &q);
+    put_op(e, op);
+    return true;
+}
+
+/* saturate(round(x / scale) + zero) */
+static bool put_quantize(struct expr *e, const struct node *n, enum expr_op op)
+{
+    struct quant_params q;
+    if (!quant_params(e->lw->g, e->lw->cx, n, &q) || !put_value(e, n->in[0])) {
+        return false;
+    }
+    put_quant(e, n, 1, &q);
+    put_op(e, EXPR_DIV);
+    put_op(e, EXPR_ROUND);
+    if (!has_no_zero(e, n)) {
+        put_quant(e, n, 2, &q);
+        put_op(e, EXPR_ADD);
+    }
+    put(e, (struct expr_step){.op = op, .ix = DTYPE_F32, .type = q.type});
+    return true;
 }
 
 /* In the type of the base; in f64 when that is an integer and the exponent is
@@ -501,6 +569,7 @@ static const struct ewise_op {
     [OP_CLIP] = {put_clip, EXPR_MAX, false},
     [OP_COSH] = {put_unary, EXPR_COSH, false},
     [OP_COS] = {put_unary, EXPR_COS, false},
+    [OP_DEQUANTIZE] = {put_dequantize, EXPR_MUL, false},
     [OP_DIV] = {put_binary, EXPR_DIV, false},
     [OP_ELU] = {put_elu, EXPR_ADD, true},
     [OP_EQUAL] = {put_binary, EXPR_EQ, false},
@@ -529,6 +598,7 @@ static const struct ewise_op {
     [OP_OR] = {put_binary, EXPR_BITOR, false},
     [OP_POW] = {put_pow, EXPR_POW, false},
     [OP_PRELU] = {put_binary, EXPR_PRELU, false},
+    [OP_QUANTIZE] = {put_quantize, EXPR_SATURATE, false},
     [OP_RECIPROCAL] = {put_unary, EXPR_RECIP, false},
     [OP_RELU] = {put_unary, EXPR_RELU, false},
     [OP_ROUND] = {put_unary, EXPR_ROUND, false},
@@ -693,9 +763,10 @@ bool lower_ewise(struct lower *lw, uint32_t node_ix)
         if (!lower_get(lw, node_ix, e.leaf[i], &in[i])) {
             return false;
         }
-        if (e.is_channel[i] && lw->g->value[n->out[0]].shape.rank > 2) {
+        const uint32_t rank = lw->g->value[n->out[0]].shape.rank;
+        if (e.axis[i] != NO_AXIS && rank > e.axis[i] + 1) {
             /* [C] as [C, 1, ...] */
-            in[i].rank = lw->g->value[n->out[0]].shape.rank - 1;
+            in[i].rank = rank - e.axis[i];
             for (uint32_t k = 1; k < in[i].rank; k++) {
                 in[i].dim[k] = 1;
                 in[i].stride[k] = 0;

@@ -46,6 +46,12 @@ NODISCARD bool axis_resolve(struct cx *cx, const struct node *n, int64_t axis,
 NODISCARD bool shape_broadcast_two(const struct shape *a, const struct shape *b,
                                    struct shape *out);
 
+/* The shape of a product as numpy's matmul has it: vectors are a row on the
+ * left, a column on the right, and what precedes the last two dimensions
+ * broadcasts. False when there is none (not reported). */
+NODISCARD bool matmul_shape(const struct shape *a, const struct shape *b,
+                            struct shape *out);
+
 /* Conv, ConvTranspose, pools: the window over the spatial dimensions 2.. of
  * in[0], auto_pad and ceil_mode resolved.
  * out[i] is the output's size; for all but ConvTranspose
@@ -161,5 +167,20 @@ struct resize_params {
 };
 NODISCARD bool resize_params(const struct graph *g, struct cx *cx,
                              const struct node *n, struct resize_params *r);
+
+/* QuantizeLinear, DequantizeLinear: one scale and zero point for all elements,
+ * for each index of `axis`, or for each `block` of them along it. */
+enum quant_form { QUANT_TENSOR, QUANT_AXIS, QUANT_BLOCKED };
+struct quant_params {
+    enum quant_form form;
+    uint32_t axis;
+    int64_t block;
+    enum dtype type; /* of the result */
+};
+NODISCARD bool quant_params(const struct graph *g, struct cx *cx,
+                            const struct node *n, struct quant_params *q);
+/* Least and largest number of an integer type that values are quantised to;
+ * false for others. */
+bool quant_range(enum dtype t, double *low, double *high);
 
 #endif

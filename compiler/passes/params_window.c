@@ -104,8 +104,9 @@ static bool window_dim(struct cx *cx, const struct node *n, struct window *w,
                           " of padding",
                           span, i + 2, in, begin, w->pad_end[i]);
     }
-    const bool is_pool =
-        n->op == OP_MAX_POOL || n->op == OP_AVERAGE_POOL || n->op == OP_LP_POOL;
+    const bool is_pool = n->op == OP_MAX_POOL || n->op == OP_AVERAGE_POOL ||
+                         n->op == OP_LP_POOL ||
+                         n->op == OP_QLINEAR_AVERAGE_POOL;
     if (is_pool && (begin >= span || w->pad_end[i] >= span)) {
         return node_error(cx, n, E_OP_ATTR,
                           "padding of %" PRId64 " and %" PRId64
@@ -173,7 +174,10 @@ bool window_params(const struct graph *g, struct cx *cx, const struct node *n,
                    struct window *w)
 {
     const struct shape *const in = &node_in(g, n, 0)->shape;
-    const bool is_conv = n->op == OP_CONV || n->op == OP_CONV_TRANSPOSE;
+    const bool is_linear = n->op == OP_QLINEAR_CONV;
+    const bool is_conv = n->op == OP_CONV || n->op == OP_CONV_TRANSPOSE ||
+                         n->op == OP_CONV_INTEGER || is_linear;
+    const uint32_t weights = is_linear ? 3 : 1;
     *w = (struct window){.group = node_int(n, "group", 1)};
     if (in->rank < 3) {
         return node_error(
@@ -184,7 +188,7 @@ bool window_params(const struct graph *g, struct cx *cx, const struct node *n,
     }
     w->n_dim = in->rank - 2;
     if (is_conv) {
-        const struct shape *const weight = &node_in(g, n, 1)->shape;
+        const struct shape *const weight = &node_in(g, n, weights)->shape;
         if (weight->rank != in->rank) {
             return node_error(cx, n, E_SHAPE,
                               "its weights are %s; they must have %u "
@@ -220,7 +224,7 @@ bool window_params(const struct graph *g, struct cx *cx, const struct node *n,
             return node_error(
                 cx, n, E_SHAPE,
                 "kernel_shape says %" PRId64 ", but the weights are %s",
-                kernel[i], shape_text(&node_in(g, n, 1)->shape).text);
+                kernel[i], shape_text(&node_in(g, n, weights)->shape).text);
         }
         w->pad_begin[i] = pads[i];
         w->pad_end[i] = pads[i + w->n_dim];

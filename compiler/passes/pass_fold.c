@@ -69,7 +69,11 @@ static bool can_fold(const struct fold *f, const struct node *n)
 
 void fold_begin(struct fold *f, struct graph *g, struct cx *cx)
 {
-    *f = (struct fold){g, cx, FOLD_TOTAL_BYTES, FOLD_TOTAL_WORK};
+    *f = (struct fold){.g = g,
+                       .cx = cx,
+                       .left_bytes = FOLD_TOTAL_BYTES,
+                       .left_work = FOLD_TOTAL_WORK,
+                       .keeps_quantised = true};
     const uint64_t most = UINT64_C(1) << 40; /* external files can be sparse */
     const uint64_t stored = g->stored_bytes < most ? g->stored_bytes : most;
     f->left_bytes += stored * FOLD_BYTES_PER_BYTE;
@@ -115,10 +119,11 @@ uint8_t *fold_alloc(struct fold *f, const struct node *n, uint32_t i)
     return data;
 }
 
-bool pass_fold(struct graph *g, struct cx *cx)
+static bool fold_all(struct graph *g, struct cx *cx, bool keeps_quantised)
 {
     struct fold fold;
     fold_begin(&fold, g, cx);
+    fold.keeps_quantised = keeps_quantised;
     for (uint32_t i = 0; i < g->n_node; i++) {
         struct node *const n = &g->node[i];
         if (!n->is_dead && !fold_node(&fold, n)) {
@@ -126,6 +131,16 @@ bool pass_fold(struct graph *g, struct cx *cx)
         }
     }
     return true;
+}
+
+bool pass_fold(struct graph *g, struct cx *cx)
+{
+    return fold_all(g, cx, true);
+}
+
+bool pass_fold_all(struct graph *g, struct cx *cx)
+{
+    return fold_all(g, cx, false);
 }
 
 void copy_strided(uint8_t *dst, const uint8_t *src, uint32_t size,

@@ -39,6 +39,11 @@ NODISCARD bool pass_dead(struct graph *g, struct cx *cx);
  * its operator; nobody checks that again. */
 NODISCARD bool pass_shapes(struct graph *g, struct cx *cx);
 
+/* Replaces ONNX Runtime's operators on 8-bit numbers that are defined by
+ * floats: DequantizeLinear, the operator, QuantizeLinear. New nodes come last.
+ */
+NODISCARD bool pass_expand_contrib(struct graph *g, struct cx *cx);
+
 /* Replaces operators that ONNX defines by others: normalizations whose scale
  * is computed, or without a layer of their own. New nodes come last. */
 NODISCARD bool pass_expand(struct graph *g, struct cx *cx);
@@ -48,8 +53,10 @@ NODISCARD bool pass_expand(struct graph *g, struct cx *cx);
  * result of another takes it unrounded. New nodes come last. */
 NODISCARD bool pass_widen(struct graph *g, struct cx *cx);
 
-/* Folds nodes whose inputs have become constant since. */
+/* Folds nodes whose inputs have become constant since; pass_fold leaves
+ * DequantizeLinear, whose constants take a quarter of its result's. */
 NODISCARD bool pass_fold(struct graph *g, struct cx *cx);
+NODISCARD bool pass_fold_all(struct graph *g, struct cx *cx);
 
 /* Removes nodes that only pass their input on: Identity, Dropout in inference,
  * Cast to the same type, Reshape and Expand to the same shape, Transpose and

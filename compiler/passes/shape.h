@@ -62,6 +62,20 @@ shape_fn shape_arg; /* ArgMax, ArgMin */
 /* shape_attention.c */
 shape_fn shape_attention;
 
+/* shape_quant.c */
+shape_fn shape_quantize;
+shape_fn shape_dequantize;
+shape_fn shape_dynamic_quantize;
+shape_fn shape_conv_integer;
+shape_fn shape_matmul_integer;
+shape_fn shape_qlinear_conv;
+shape_fn shape_qlinear_matmul;
+shape_fn shape_qlinear_binary;
+shape_fn shape_qlinear_pool;
+shape_fn shape_qlinear_global_pool;
+shape_fn shape_qlinear_concat;
+shape_fn shape_qgemm;
+
 /* shape_move.c */
 shape_fn shape_reshape;
 shape_fn shape_flatten;

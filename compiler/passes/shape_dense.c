@@ -40,37 +40,43 @@ bool shape_gemm(struct graph *g, struct cx *cx, const struct node *n)
     return shape_set(g, cx, n, 0, a->dtype, &s);
 }
 
-/* As numpy's matmul: vectors are a row on the left, a column on the right, and
- * what precedes the last two dimensions broadcasts. */
+bool matmul_shape(const struct shape *a, const struct shape *b,
+                  struct shape *out)
+{
+    const int64_t k_a = a->rank > 0 ? a->dim[a->rank - 1] : -1;
+    const int64_t k_b = b->rank > 1   ? b->dim[b->rank - 2]
+                        : b->rank > 0 ? b->dim[0]
+                                      : -1;
+    struct shape batch_a = *a;
+    struct shape batch_b = *b;
+    batch_a.rank = a->rank > 2 ? a->rank - 2 : 0;
+    batch_b.rank = b->rank > 2 ? b->rank - 2 : 0;
+    if (k_a < 0 || k_a != k_b ||
+        !shape_broadcast_two(&batch_a, &batch_b, out)) {
+        return false;
+    }
+    if (a->rank > 1) {
+        out->dim[out->rank++] = a->dim[a->rank - 2];
+    }
+    if (b->rank > 1) {
+        out->dim[out->rank++] = b->dim[b->rank - 1];
+    }
+    return true;
+}
+
 bool shape_matmul(struct graph *g, struct cx *cx, const struct node *n)
 {
     const struct value *const a = node_in(g, n, 0);
     const struct value *const b = node_in(g, n, 1);
-    const struct shape *const sa = &a->shape;
-    const struct shape *const sb = &b->shape;
+    struct shape s;
     if (!shape_same_type(g, cx, n, 0, 1)) {
         return false;
     }
-    const int64_t k_a = sa->rank > 0 ? sa->dim[sa->rank - 1] : -1;
-    const int64_t k_b = sb->rank > 1   ? sb->dim[sb->rank - 2]
-                        : sb->rank > 0 ? sb->dim[0]
-                                       : -1;
-    struct shape batch_a = *sa;
-    struct shape batch_b = *sb;
-    batch_a.rank = sa->rank > 2 ? sa->rank - 2 : 0;
-    batch_b.rank = sb->rank > 2 ? sb->rank - 2 : 0;
-    struct shape s;
-    if (k_a < 0 || k_a != k_b || !shape_broadcast_two(&batch_a, &batch_b, &s)) {
-        return node_error(cx, n, E_SHAPE, "%s and %s cannot be multiplied",
-                          shape_text(sa).text, shape_text(sb).text);
-    }
-    if (sa->rank > 1) {
-        s.dim[s.rank++] = sa->dim[sa->rank - 2];
-    }
-    if (sb->rank > 1) {
-        s.dim[s.rank++] = sb->dim[sb->rank - 1];
-    }
-    return shape_set(g, cx, n, 0, a->dtype, &s);
+    return (matmul_shape(&a->shape, &b->shape, &s) ||
+            node_error(cx, n, E_SHAPE, "%s and %s cannot be multiplied",
+                       shape_text(&a->shape).text,
+                       shape_text(&b->shape).text)) &&
+           shape_set(g, cx, n, 0, a->dtype, &s);
 }
 
 static bool is_float(const struct graph *g, struct cx *cx, const struct node *n)

@@ -345,6 +345,26 @@ FLX_INLINE void flx_typed_convert(uint32_t to, uint32_t from,
     flx_typed_round(to, s, n);
 }
 
+/* The number of an integer type of 8 or 16 bits that is nearest to a whole
+ * float; NaN gives the least. */
+FLX_INLINE int64_t flx_saturate(uint32_t type, float x)
+{
+    const int64_t high = type == FLX_I8    ? 127
+                         : type == FLX_U8  ? 255
+                         : type == FLX_I16 ? 32767
+                                           : 65535;
+    const int64_t low = type == FLX_I8 || type == FLX_I16 ? -high - 1 : 0;
+    return x > (float)low ? x < (float)high ? (int64_t)x : high : low;
+}
+
+FLX_INLINE void flx_typed_saturate(uint32_t type, union flx_typed_run *s,
+                                   uint32_t n)
+{
+    for (uint32_t i = n; i-- > 0;) {
+        s->i[i] = flx_saturate(type, s->f[i]);
+    }
+}
+
 /* c ? x : y, c being in s. */
 FLX_INLINE void flx_typed_select(uint32_t type, union flx_typed_run *s,
                                  const union flx_typed_run *x,
@@ -384,6 +404,8 @@ FLX_INLINE void flx_typed_step(const struct flx_typed_arg *a, uint32_t ix,
         flx_typed_is(op, a->ix[ix], type, s, n);
     } else if (op == FLX_EXPR_CAST) {
         flx_typed_convert(type, a->ix[ix], s, n);
+    } else if (op == FLX_EXPR_SATURATE) {
+        flx_typed_saturate(type, s, n);
     } else if (op == FLX_EXPR_SELECT) {
         flx_typed_select(type, s, s + 1, s + 2, n);
     } else if (cls == FLX_CLASS_I && flx_typed_has(a, FLX_CLASS_I)) {

@@ -1,6 +1,7 @@
 #include "frontend/onnx/onnx_import.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -231,6 +232,21 @@ static bool is_control_flow(const char *op)
            strcmp(op, "Scan") == 0;
 }
 
+/* Operators of ONNX Runtime are in the table under "com.microsoft:NAME"; some
+ * of ONNX's own are there too. */
+static enum op_id find_contrib(const char *domain, const char *type)
+{
+    char name[64];
+    const int len = snprintf(name, sizeof name, "%s:%s", domain, type);
+    const enum op_id op =
+        len > 0 && len < (int)sizeof name ? op_find(name) : OP_COUNT;
+    if (op != OP_COUNT || strcmp(domain, "com.microsoft") != 0) {
+        return op;
+    }
+    const enum op_id own = op_find(type);
+    return own == OP_QUANTIZE || own == OP_DEQUANTIZE ? own : OP_COUNT;
+}
+
 static bool read_op(struct import *im, const Onnx__NodeProto *from,
                     const char *name, enum op_id *op)
 {
@@ -239,7 +255,7 @@ static bool read_op(struct import *im, const Onnx__NodeProto *from,
     const char *const domain = from->domain ? from->domain : "";
     const bool is_default = !domain[0] || strcmp(domain, "ai.onnx") == 0;
     const struct diag_at at = at_node(name, type);
-    *op = is_default ? op_find(type) : OP_COUNT;
+    *op = is_default ? op_find(type) : find_contrib(domain, type);
     if (*op != OP_COUNT) {
         return true;
     }

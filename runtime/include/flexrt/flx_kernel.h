@@ -161,7 +161,8 @@ enum flx_expr {
     FLX_EXPR_BITOR,
     FLX_EXPR_BITXOR,
     FLX_EXPR_SHL,
-    FLX_EXPR_SHR
+    FLX_EXPR_SHR,
+    FLX_EXPR_SATURATE
 };
 enum flx_nearest {
     FLX_ROUND_PREFER_FLOOR,
