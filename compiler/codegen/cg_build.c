@@ -422,7 +422,8 @@ static const uint32_t *build_plan(const struct layers *l,
     }
     h.scratch_off = w.n;
     for (uint32_t i = 0; i < l->n_layer; i++) {
-        put(&w, fit_u32(f, p->scratch[i], "an address"));
+        put(&w, fit_u32(f, p->scratch[i].addr, "an address"));
+        put(&w, fit_u32(f, p->scratch[i].bytes, "a layer's scratch"));
     }
     h.compute_off = w.n;
     encode_boxes(p, &w, f);

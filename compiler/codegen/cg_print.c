@@ -201,7 +201,7 @@ static void print_layers(const struct cg_model *g, struct buf *b)
     }
     buf_str(b, "};\n\n/* kernel, operands, first operand, rows, panels, K "
                "blocks, first chunk,\n * chunks, bytes of an index, entries, "
-               "entries of a panel, scratch bytes of a\n * thread */\nstatic "
+               "entries of a panel, least scratch of a\n * thread */\nstatic "
                "const struct flx_layer layers[] = {\n");
     for (uint32_t i = 0; i < m->n_layer; i++) {
         const struct flx_layer *l = &m->layer[i];

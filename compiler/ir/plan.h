@@ -62,6 +62,12 @@ struct plan_buf {
     uint64_t ring;
 };
 
+/* Scratch of a layer's boxes. */
+struct plan_scratch {
+    uint64_t addr;
+    uint64_t bytes; /* of one thread; 0: it has none */
+};
+
 struct plan_boundary {
     uint32_t id;
     uint32_t lo; /* live: buffers with first < hi && last >= lo, and inputs */
@@ -85,10 +91,10 @@ struct plan {
     uint64_t latency_ns;     /* predicted steady state */
     uint64_t bound_ns;       /* proven lower bound at this budget */
     uint64_t longest_step_ns;
-    uint64_t n_step;      /* executed boxes */
-    uint64_t n_load_run;  /* executed loads */
-    struct plan_buf *buf; /* one per buffer of the layers */
-    uint64_t *scratch;    /* address per layer; 0 when it has none */
+    uint64_t n_step;              /* executed boxes */
+    uint64_t n_load_run;          /* executed loads */
+    struct plan_buf *buf;         /* one per buffer of the layers */
+    struct plan_scratch *scratch; /* one per layer */
     struct plan_box *box;
     struct plan_load *load;
     struct plan_boundary *boundary;

@@ -182,10 +182,11 @@ static bool add_scratch(struct collect *v)
         const uint32_t before = v->out->n;
         for (uint64_t s = i; s < end; s++) {
             const uint32_t y = v->p->box[step[s].ix].layer;
-            const uint64_t bytes = v->k->cand[y].scratch_bytes * v->p->n_thread;
+            const uint64_t bytes = v->p->scratch[y].bytes * v->p->n_thread;
             struct plan_rect *x = NULL;
             for (uint32_t r = before; r < v->out->n; r++) {
-                x = v->out->x[r].addr == v->p->scratch[y] ? &v->out->x[r] : x;
+                x = v->out->x[r].addr == v->p->scratch[y].addr ? &v->out->x[r]
+                                                               : x;
             }
             if (x) {
                 x->last = (int64_t)s + 1;
@@ -193,7 +194,7 @@ static bool add_scratch(struct collect *v)
                 x->n += y > x->layer + x->n - 1; /* in order of layers */
             } else if (bytes > 0 && !push(v, (struct plan_rect){
                                                  .kind = RECT_SCRATCH,
-                                                 .addr = v->p->scratch[y],
+                                                 .addr = v->p->scratch[y].addr,
                                                  .bytes = bytes,
                                                  .first = (int64_t)s + 1,
                                                  .last = (int64_t)s + 1,

@@ -131,9 +131,10 @@ bool plan_print(const struct plan *p, struct buf *out)
         buf_printf(out, "%llu %llu\n", ull(p->buf[i].addr),
                    ull(p->buf[i].ring));
     }
-    buf_printf(out, "scratch %u # address\n", p->n_layer);
+    buf_printf(out, "scratch %u # address bytes\n", p->n_layer);
     for (uint32_t i = 0; i < p->n_layer; i++) {
-        buf_printf(out, "%llu\n", ull(p->scratch[i]));
+        buf_printf(out, "%llu %llu\n", ull(p->scratch[i].addr),
+                   ull(p->scratch[i].bytes));
     }
     buf_printf(out,
                "boxes %u # layer p0 p1 kblock weights wait"
@@ -340,15 +341,16 @@ static bool read_places(struct text *t, struct plan *p)
         }
     }
     if (!count(t, "scratch", &p->n_layer) ||
-        !(p->scratch = arena_new(keep, uint64_t, p->n_layer))) {
+        !(p->scratch = arena_new(keep, struct plan_scratch, p->n_layer))) {
         return false;
     }
     for (uint32_t i = 0; i < p->n_layer; i++) {
-        if (!next(t, "ADDRESS")) {
+        if (!next(t, "ADDRESS BYTES")) {
             return false;
         }
-        if (t->n != 1 || !u64_at(t, 0, &p->scratch[i])) {
-            return bad(t, "ADDRESS");
+        if (t->n != 2 || !u64_at(t, 0, &p->scratch[i].addr) ||
+            !u64_at(t, 1, &p->scratch[i].bytes)) {
+            return bad(t, "ADDRESS BYTES");
         }
     }
     return true;

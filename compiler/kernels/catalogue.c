@@ -55,17 +55,6 @@ static bool is_allowed(const struct kern *k, const struct layer *l,
     return cut.n_kblock == 1;
 }
 
-/* Time of the whole layer in one box, arithmetic only. */
-static uint64_t whole_ns(const struct kern *k, const struct layer *l,
-                         const struct options *opt)
-{
-    struct cand c = {.all_ns = k->cost(l, opt->device)};
-    if (k->shared) {
-        k->shared(l, opt->device, &c);
-    }
-    return c.all_ns + c.rows_ns + c.panels_ns;
-}
-
 const struct kern *kern_find(const struct layer *l, const struct options *opt,
                              const char **why)
 {
@@ -77,7 +66,7 @@ const struct kern *kern_find(const struct layer *l, const struct options *opt,
             (k->shared && !is_allowed(k, l, opt))) {
             continue;
         }
-        if (!best || whole_ns(k, l, opt) < whole_ns(best, l, opt)) {
+        if (!best || k->cost(l, opt->device) < best->cost(l, opt->device)) {
             best = k;
         }
         if (!k->shared) {
@@ -346,10 +335,7 @@ bool kern_cand(const struct layers *layers, const struct layer *l,
         .box_ns = opt->device->step_ns,
         .all_ns = k->cost(l, opt->device),
     };
-    if (k->shared) {
-        k->shared(l, opt->device, c);
-    }
-    return true;
+    return !k->shared || k->shared(l, opt->device, cx, c);
 }
 
 bool cand_build(const struct layers *l, const struct chunks *chunks,

@@ -71,11 +71,12 @@ struct kern {
     /* Fills the argument block, zeroed, of n_word words. */
     void (*args)(const struct arg_in *in, uint32_t *word, struct fit *f);
     uint64_t (*scratch)(const struct layer *l); /* bytes of a thread, x 64 */
-    /* Arithmetic of the whole layer, nanoseconds. */
+    /* Arithmetic of the whole layer in one box, nanoseconds. */
     uint64_t (*cost)(const struct layer *l, const struct device *d);
     uint64_t row_grid; /* 1 but for FAST_KERN rows */
-    /* Sets rows_ns and panels_ns; NULL but for FAST_KERN rows. */
-    void (*shared)(const struct layer *l, const struct device *d,
+    /* Sets all_ns, rows_ns, panels_ns and what scratch is good for; NULL but
+     * for FAST_KERN rows. */
+    bool (*shared)(const struct layer *l, const struct device *d, struct cx *cx,
                    struct cand *c);
 };
 
@@ -135,7 +136,8 @@ uint64_t layer_elements(const struct layer *l);
 #define FAST_KERN(ID, KIND, NAME, WEIGHTS, FITS, ARGS, SCRATCH, COST, GRID,    \
                   SHARED)                                                      \
     KERN(ID, KIND, NAME, WEIGHTS, FITS, ARGS, SCRATCH, COST)                   \
-    void SHARED(const struct layer *l, const struct device *d, struct cand *c);
+    bool SHARED(const struct layer *l, const struct device *d, struct cx *cx,  \
+                struct cand *c);
 #include "kernels/kern.def"
 #undef KERN
 

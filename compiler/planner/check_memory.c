@@ -250,14 +250,18 @@ static bool check_scratch(struct lives *v, const struct sweep *s, uint64_t box)
     struct check *const r = v->r;
     const uint32_t y = r->p->box[r->box[box].ix].layer;
     uint64_t bytes = 0;
-    const uint64_t addr = r->p->scratch[y];
+    const uint64_t addr = r->p->scratch[y].addr;
     if (r->k->cand[y].scratch_bytes == 0) {
         return true;
     }
-    if (!size_mul(&bytes, r->k->cand[y].scratch_bytes, r->p->n_thread) ||
+    if (r->p->scratch[y].bytes % 64 != 0 ||
+        r->p->scratch[y].bytes < r->k->cand[y].scratch_bytes ||
+        !size_mul(&bytes, r->p->scratch[y].bytes, r->p->n_thread) ||
         addr % 64 != 0 || addr < v->floor || addr > r->p->peak ||
         bytes > r->p->peak - addr) {
-        return check_fail(r, y, "scratch at %llu", (unsigned long long)addr);
+        return check_fail(r, y, "scratch at %llu, %llu bytes",
+                          (unsigned long long)addr,
+                          (unsigned long long)r->p->scratch[y].bytes);
     }
     v->peak = size_max(v->peak, addr + bytes);
     const struct live x = {.lo = addr,

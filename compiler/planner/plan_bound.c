@@ -163,7 +163,7 @@ static struct clocks cross(const struct flow *f, const struct segment *g,
                            uint64_t again)
 {
     const int64_t c =
-        (int64_t)(f->w->before_ns[g->hi] - f->w->before_ns[g->lo]);
+        (int64_t)(f->w->before_ns[g->hi] - f->w->before_ns[g->lo] + g->more_ns);
     const int64_t q = (int64_t)(ns_of(f, g->lo, g->hi) + again);
     struct clocks x = f->x[g->lo];
     if (f->w->d->loader_shares_core) {

@@ -459,11 +459,11 @@ static bool check_claims(const struct check *r)
         const struct run_box *const x = &r->box[i];
         const struct plan_box *const b = &p->box[x->ix];
         if (x->r1 > x->r0) {
-            longest =
-                size_max(longest, cand_box_ns(&r->k->cand[b->layer],
-                                              &r->l->layer[b->layer],
-                                              &r->c->lattice[b->layer],
-                                              x->r1 - x->r0, b->p1 - b->p0));
+            longest = size_max(
+                longest,
+                cand_box_ns(&r->k->cand[b->layer], &r->l->layer[b->layer],
+                            &r->c->lattice[b->layer], x->r1 - x->r0,
+                            b->p1 - b->p0, p->scratch[b->layer].bytes));
         }
     }
     const uint64_t read = streamed + resident;

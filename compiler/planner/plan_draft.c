@@ -84,7 +84,8 @@ static bool push_rows(struct emit *e, uint32_t y, const struct slice *s,
 /* ---- a layer on its own ---- */
 
 /* Panels of one box, so that no step takes longer than asked. */
-static uint32_t panels_per_box(const struct work *w, uint32_t y, uint32_t n)
+static uint32_t panels_per_box(const struct work *w, uint32_t y, uint32_t n,
+                               uint64_t scratch)
 {
     const uint64_t most_ns = w->opt->max_step_us * 1000;
     if (most_ns == 0 || !w->k->cand[y].panels_cut) {
@@ -92,7 +93,7 @@ static uint32_t panels_per_box(const struct work *w, uint32_t y, uint32_t n)
     }
     while (n > 1 &&
            cand_box_ns(&w->k->cand[y], &w->l->layer[y], &w->c->lattice[y],
-                       w->l->layer[y].rows, n) > most_ns) {
+                       w->l->layer[y].rows, n, scratch) > most_ns) {
         n = (n + 1) / 2;
     }
     return n;
@@ -101,7 +102,8 @@ static uint32_t panels_per_box(const struct work *w, uint32_t y, uint32_t n)
 static bool emit_panels(struct emit *e, uint32_t y, uint32_t kblock,
                         uint32_t p0, uint32_t p1)
 {
-    const uint32_t step = panels_per_box(e->w, y, p1 - p0);
+    const uint32_t step =
+        panels_per_box(e->w, y, p1 - p0, e->d->p.scratch[y].bytes);
     for (uint32_t p = p0; p < p1; p += step) {
         struct plan_box *const b = push_box(e, PLAN_BOX);
         if (!b) {
@@ -312,19 +314,25 @@ static bool emit_again(struct emit *e, uint32_t ix, const struct choice *x,
     return push_load(e, PLAN_END, (struct load_use){.seg = ix}) != NULL;
 }
 
-static bool emit_cascade(struct emit *e, uint32_t ix, const struct choice *x)
+/* Rows of the layers of a cascade. */
+static bool start_cascade(struct emit *e, const struct segment *g)
 {
-    const struct work *const w = e->w;
-    const struct segment *const g = &x->seg;
-    if (!cascade_start(w, g->hi, g->stripe, g->lead, &e->c)) {
+    if (!cascade_start(e->w, g->hi, g->stripe, g->lead, &e->c)) {
         return false;
     }
     while (e->c.lo > g->lo) {
-        if (!cascade_extend(w, &e->c)) {
+        if (!cascade_extend(e->w, &e->c)) {
             return false;
         }
     }
     cascade_trim(&e->c);
+    return true;
+}
+
+static bool emit_cascade(struct emit *e, uint32_t ix, const struct choice *x)
+{
+    const struct work *const w = e->w;
+    const struct segment *const g = &x->seg;
     for (uint32_t b = 0; b < w->l->n_buf; b++) {
         if (rolls(w, g, b)) {
             e->d->p.buf[b].ring = cascade_ring(w, &e->c, b);
@@ -373,6 +381,20 @@ static bool emit_cascade(struct emit *e, uint32_t ix, const struct choice *x)
 
 /* ---- all ---- */
 
+/* Every layer may use what the neediest of its segment has. */
+static bool set_scratch(struct emit *e, const struct segment *g)
+{
+    if (g->stripe > 0 && !start_cascade(e, g)) {
+        return false;
+    }
+    for (uint32_t y = g->lo; y < g->hi; y++) {
+        const uint64_t rows =
+            g->stripe > 0 ? (uint64_t)e->c.a[y] : e->w->l->layer[y].rows;
+        e->d->p.scratch[y].bytes = work_scratch(e->w, y, rows, g->scratch);
+    }
+    return true;
+}
+
 static bool emit_all(struct emit *e)
 {
     const struct partition *const part = e->d->part;
@@ -390,15 +412,17 @@ static bool emit_all(struct emit *e)
         };
         span->box0 = e->n_box;
         span->load0 = e->d->p.n_load;
+        if (!set_scratch(e, &x->seg)) {
+            return false;
+        }
         for (uint32_t y = x->seg.lo; y < x->seg.hi; y++) {
             for (uint32_t k = e->d->s->at[y]; k < e->d->s->at[y + 1]; k++) {
                 const struct slice *const z = &e->d->s->x[k];
                 span->slot =
                     size_max(span->slot, z->resident || z->again ? 0 : z->room);
             }
-            span->scratch =
-                size_max(span->scratch,
-                         e->w->k->cand[y].scratch_bytes * e->w->k->n_thread);
+            span->scratch = size_max(span->scratch, e->d->p.scratch[y].bytes *
+                                                        e->w->k->n_thread);
         }
         if (!push_boundary(e, edge) ||
             !(x->seg.stripe > 0 ? emit_cascade(e, i, x)
@@ -418,7 +442,7 @@ bool draft_emit(const struct work *w, const struct recipe *how, struct draft *d)
     d->p.n_buf = w->l->n_buf;
     d->p.n_layer = w->l->n_layer;
     d->p.buf = arena_new(a, struct plan_buf, w->l->n_buf);
-    d->p.scratch = arena_new(a, uint64_t, w->l->n_layer);
+    d->p.scratch = arena_new(a, struct plan_scratch, w->l->n_layer);
     d->seg = arena_new(a, struct span_of_boxes, d->part->n);
     e.c.a = arena_new(a, int64_t, w->l->n_layer);
     e.c.b = arena_new(a, int64_t, w->l->n_layer);

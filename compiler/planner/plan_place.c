@@ -289,9 +289,8 @@ bool draft_place(const struct work *w, const struct recipe *how,
         d->p.peak = size_max(d->p.peak, x->addr + x->bytes);
     }
     for (uint32_t y = 0; y < w->l->n_layer; y++) {
-        d->p.scratch[y] = w->k->cand[y].scratch_bytes > 0
-                              ? d->seg[seg_of[y]].scratch_addr
-                              : 0;
+        d->p.scratch[y].addr =
+            d->p.scratch[y].bytes > 0 ? d->seg[seg_of[y]].scratch_addr : 0;
     }
     r->n = 0;
     for (uint32_t i = 0; i < n_all; i++) { /* without the holes */

@@ -118,8 +118,8 @@ static void run_once(struct sim *s)
 
 /* ---- unrolling ---- */
 
-static struct run_box box_of(const struct work *w, const struct plan_box *b,
-                             int64_t iter)
+static struct run_box box_of(const struct work *w, const struct plan *p,
+                             const struct plan_box *b, int64_t iter)
 {
     const struct layer *const y = &w->l->layer[b->layer];
     const uint64_t r0 = b->by_row ? plan_row_end(b, y->rows, iter - 1) : 0;
@@ -127,7 +127,7 @@ static struct run_box box_of(const struct work *w, const struct plan_box *b,
     struct run_box x = {.loads = (uint64_t)(b->wait + b->wait_step * iter)};
     if (r1 > r0) {
         x.ns = cand_box_ns(&w->k->cand[b->layer], y, &w->c->lattice[b->layer],
-                           r1 - r0, b->p1 - b->p0);
+                           r1 - r0, b->p1 - b->p0, p->scratch[b->layer].bytes);
     }
     return x;
 }
@@ -151,11 +151,11 @@ static void unroll_boxes(const struct work *w, const struct plan *p,
     for (uint32_t i = 0; i < p->n_box; i++) {
         const struct plan_box *const b = &p->box[i];
         if (b->op == PLAN_BOX) {
-            out[n++] = box_of(w, b, 0);
+            out[n++] = box_of(w, p, b, 0);
         } else if (b->op == PLAN_LOOP) {
             for (uint64_t k = 0; k < (uint64_t)b->n_iter * b->body; k++) {
                 out[n++] =
-                    box_of(w, &b[1 + k % b->body], (int64_t)(k / b->body));
+                    box_of(w, p, &b[1 + k % b->body], (int64_t)(k / b->body));
             }
             i += b->body;
         }
@@ -268,7 +268,7 @@ bool plan_count(const struct work *w, struct plan *p)
             const struct plan_box *const x = b->op == PLAN_LOOP ? b + 1 + k : b;
             for (uint32_t t = 0; t < n_iter; t++) {
                 p->longest_step_ns =
-                    size_max(p->longest_step_ns, box_of(w, x, t).ns);
+                    size_max(p->longest_step_ns, box_of(w, p, x, t).ns);
             }
         }
         i += b->op == PLAN_LOOP ? b->body : 0;

@@ -1,5 +1,6 @@
 #include "planner/plan_work.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/arena.h"
@@ -73,29 +74,68 @@ static uint64_t live_bytes(const struct work *w, uint32_t y)
     return sum;
 }
 
-static uint64_t scratch_of(const struct work *w, uint32_t y)
+uint64_t work_scratch(const struct work *w, uint32_t y, uint64_t rows,
+                      uint64_t limit)
 {
-    return w->k->cand[y].scratch_bytes * w->k->n_thread;
+    return cand_scratch(&w->k->cand[y], size_min(rows, w->l->layer[y].rows),
+                        limit);
 }
 
 static uint64_t box_ns(const struct work *w, uint32_t y, uint64_t rows)
 {
     return cand_box_ns(&w->k->cand[y], &w->l->layer[y], &w->c->lattice[y], rows,
-                       w->c->lattice[y].n_panel);
+                       w->c->lattice[y].n_panel, UINT64_MAX);
 }
 
-/* What cutting layer y into n boxes costs: calls, and reading its weights
- * again from memory. */
-static uint64_t cut_ns(const struct work *w, uint32_t y, uint64_t n)
+static uint64_t strips_ns(const struct work *w, uint32_t y, uint64_t rows,
+                          uint64_t scratch)
+{
+    return cand_strips_ns(&w->k->cand[y], rows, scratch);
+}
+
+/* Boxes of layer y in a cascade: the first, (n - 2) of c->a rows, the last. */
+struct cut {
+    uint64_t n;
+    uint64_t first;
+    uint64_t last;
+};
+
+static struct cut cut_of(const struct work *w, const struct cascade *c,
+                         uint32_t y)
+{
+    const uint64_t rows = w->l->layer[y].rows;
+    const uint64_t a = (uint64_t)c->a[y];
+    const uint64_t first = cascade_end(w, c, y, (int64_t)cascade_idle(c, y));
+    const uint64_t n = 1 + size_div_up(rows - first, a);
+    return (struct cut){n, first, n > 1 ? rows - first - (n - 2) * a : first};
+}
+
+/* Compute that a cascade adds to layer y: calls, and strips of its boxes. */
+static uint64_t cut_ns(const struct work *w, const struct cascade *c,
+                       uint32_t y, uint64_t scratch)
+{
+    const struct cand *const k = &w->k->cand[y];
+    const struct cut x = cut_of(w, c, y);
+    uint64_t ns = (x.n - 1) * k->box_ns * w->c->lattice[y].n_kblock;
+    ns += strips_ns(w, y, x.first, scratch);
+    if (x.n > 1) {
+        ns += (x.n - 2) * strips_ns(w, y, (uint64_t)c->a[y], scratch) +
+              strips_ns(w, y, x.last, scratch);
+    }
+    return ns - strips_ns(w, y, w->l->layer[y].rows, UINT64_MAX);
+}
+
+/* Reading its weights again from memory. */
+static uint64_t reread_ns(const struct work *w, const struct cascade *c,
+                          uint32_t y)
 {
     const struct lattice *const t = &w->c->lattice[y];
     uint64_t bytes = 0;
     for (uint32_t i = t->chunk0; i < t->chunk0 + t->n_chunk; i++) {
         bytes += w->c->chunk[i].raw_bytes;
     }
-    const uint64_t reread = bytes * 1000 / w->d->speed[SPEED_WEIGHTS];
-    const struct cand *const k = &w->k->cand[y];
-    return (n - 1) * (k->box_ns * t->n_kblock + k->panels_ns + reread);
+    return (cut_of(w, c, y).n - 1) *
+           (bytes * 1000 / w->d->speed[SPEED_WEIGHTS]);
 }
 
 /* The operand in slot i of a layer (the output last), unless an earlier slot
@@ -172,6 +212,51 @@ static bool is_useless(const struct work *w, const struct segment *s)
     return false;
 }
 
+enum { SCRATCH_LEVELS = 6 };
+
+/* A cascade as it grows, by limits of scratch. */
+struct growing {
+    struct segment s;
+    uint64_t buffers;
+    uint64_t scratch[SCRATCH_LEVELS];
+    uint64_t more_ns[SCRATCH_LEVELS];
+    uint64_t reread_ns;
+};
+
+/* Layer y joins. */
+static void grow(const struct work *w, const struct cascade *c, uint32_t y,
+                 struct growing *g)
+{
+    const uint64_t a = (uint64_t)c->a[y];
+    for (uint32_t i = 0; i < w->n_scratch; i++) {
+        g->scratch[i] =
+            size_max(g->scratch[i], work_scratch(w, y, a, w->scratch[i]));
+        g->more_ns[i] += cut_ns(w, c, y, w->scratch[i]);
+    }
+    g->reread_ns += reread_ns(w, c, y);
+    const uint64_t rows = size_max(a, cascade_end(w, c, y, 0));
+    g->s.longest_ns = size_max(
+        g->s.longest_ns, box_ns(w, y, size_min(rows, w->l->layer[y].rows)));
+}
+
+/* The segments of this cascade that are of use. */
+static bool add_grown(struct work *w, const struct growing *g, uint32_t *cap)
+{
+    for (uint32_t i = w->n_scratch; i-- > 0;) {
+        struct segment s = g->s;
+        s.scratch = g->scratch[i];
+        s.bytes = g->buffers + s.scratch * w->k->n_thread;
+        s.more_ns = g->more_ns[i];
+        s.cost_ns = s.more_ns + g->reread_ns;
+        const bool is_same =
+            i + 1 < w->n_scratch && g->scratch[i] == g->scratch[i + 1];
+        if (!is_same && !is_useless(w, &s) && !add_segment(w, s, cap)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* All cascades that end with layer hi - 1 and stripes of this height. */
 static bool add_cascades(struct work *w, uint32_t hi, uint32_t stripe,
                          uint32_t lead, struct cascade *c, uint32_t *cap)
@@ -179,29 +264,81 @@ static bool add_cascades(struct work *w, uint32_t hi, uint32_t stripe,
     if (!cascade_start(w, hi, stripe, lead, c)) {
         return true;
     }
-    uint64_t buffers = join_bytes(w, c, live_bytes(w, hi - 1));
-    struct segment s = {.hi = hi, .stripe = stripe, .lead = lead};
-    uint64_t scratch = 0;
+    struct growing g = {
+        .s = {.hi = hi, .stripe = stripe, .lead = lead},
+        .buffers = join_bytes(w, c, live_bytes(w, hi - 1)),
+    };
     uint32_t idle = c->n_iter;
     do {
         const uint32_t y = c->lo;
         if (y != hi - 1) {
-            buffers = join_bytes(w, c, buffers);
+            g.buffers = join_bytes(w, c, g.buffers);
         }
-        scratch = size_max(scratch, scratch_of(w, y));
+        grow(w, c, y, &g);
         idle = cascade_idle(c, y) < idle ? cascade_idle(c, y) : idle;
-        s.lo = y;
-        s.bytes = buffers + scratch;
-        s.n_iter = c->n_iter - idle;
-        s.cost_ns += cut_ns(w, y, c->n_iter);
-        const uint64_t rows =
-            size_max((uint64_t)c->a[y], cascade_end(w, c, y, 0));
-        s.longest_ns = size_max(
-            s.longest_ns, box_ns(w, y, size_min(rows, w->l->layer[y].rows)));
-        if (!is_useless(w, &s) && !add_segment(w, s, cap)) {
+        g.s.lo = y;
+        g.s.n_iter = c->n_iter - idle;
+        if (!add_grown(w, &g, cap)) {
             return false;
         }
     } while (hi - c->lo < MAX_CASCADE && cascade_extend(w, c));
+    return true;
+}
+
+/* A layer on its own, with all the scratch of use and with less. */
+static bool add_solos(struct work *w, uint32_t y, uint32_t *cap)
+{
+    const uint64_t rows = w->l->layer[y].rows;
+    const uint64_t most = work_scratch(w, y, rows, UINT64_MAX);
+    uint64_t before = UINT64_MAX;
+    for (uint32_t i = w->n_scratch; i-- > 0;) {
+        struct segment s = {
+            .lo = y,
+            .hi = y + 1,
+            .n_iter = 1,
+            .scratch = work_scratch(w, y, rows, w->scratch[i]),
+            .longest_ns = box_ns(w, y, rows),
+        };
+        s.bytes = w->solo[y] - (most - s.scratch) * w->k->n_thread;
+        s.more_ns = strips_ns(w, y, rows, s.scratch) -
+                    strips_ns(w, y, rows, UINT64_MAX);
+        s.cost_ns = s.more_ns;
+        if (s.scratch != before && !add_segment(w, s, cap)) {
+            return false;
+        }
+        before = s.scratch;
+    }
+    return true;
+}
+
+/* Limits of scratch at equal ratios, from what every layer can do with to what
+ * the last can use. */
+static bool list_scratch(struct work *w)
+{
+    uint64_t least = 0;
+    uint64_t most = 0;
+    w->scratch = arena_new(w->cx->scratch, uint64_t, SCRATCH_LEVELS);
+    if (!w->scratch) {
+        return false;
+    }
+    for (uint32_t y = 0; y < w->l->n_layer; y++) {
+        const struct cand *const k = &w->k->cand[y];
+        if (k->n_room > 0) {
+            const uint64_t x = k->room[0].bytes;
+            least = least == 0 ? x : size_min(least, x);
+            most = size_max(most, k->room[k->n_room - 1].bytes);
+        }
+    }
+    w->n_scratch = most > least ? SCRATCH_LEVELS : 1;
+    const double ratio = least == 0 ? 1
+                                    : pow((double)most / (double)least,
+                                          1.0 / (SCRATCH_LEVELS - 1));
+    double x = (double)least;
+    for (uint32_t i = 0; i < w->n_scratch; i++) {
+        w->scratch[i] = (uint64_t)x;
+        x *= ratio;
+    }
+    w->scratch[w->n_scratch - 1] = UINT64_MAX;
     return true;
 }
 
@@ -214,24 +351,19 @@ static bool list_segments(struct work *w)
     uint32_t cap = 0;
     w->seg_at = arena_new(a, uint32_t, (uint64_t)n + 2);
     w->solo = arena_new(a, uint64_t, n);
-    if (!c.a || !c.b || !w->seg_at || !w->solo) {
+    if (!c.a || !c.b || !w->seg_at || !w->solo || !list_scratch(w)) {
         return false;
     }
     for (uint32_t y = 0; y < n; y++) {
-        w->solo[y] = live_bytes(w, y) + scratch_of(w, y);
+        w->solo[y] = live_bytes(w, y) +
+                     work_scratch(w, y, w->l->layer[y].rows, UINT64_MAX) *
+                         w->k->n_thread;
     }
     for (uint32_t hi = 1; hi <= n; hi++) {
         const uint32_t y = hi - 1;
         const uint64_t grid = size_max(w->k->cand[y].row_grid, 1);
-        const struct segment solo = {
-            .lo = y,
-            .hi = hi,
-            .n_iter = 1,
-            .bytes = w->solo[y],
-            .longest_ns = box_ns(w, y, w->l->layer[y].rows),
-        };
         w->seg_at[hi] = w->n_seg;
-        if (!add_segment(w, solo, &cap)) {
+        if (!add_solos(w, y, &cap)) {
             return false;
         }
         for (uint32_t i = 0; i < ARRAY_LEN(stripes); i++) {

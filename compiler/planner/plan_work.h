@@ -25,7 +25,9 @@ struct segment {
     uint32_t lead;   /* see cascade_start */
     uint32_t n_iter;
     uint64_t bytes;      /* live buffers, rings, scratch; without weights */
-    uint64_t cost_ns;    /* over solo boxes */
+    uint64_t scratch;    /* of one thread, at most; see work_scratch */
+    uint64_t more_ns;    /* compute over solo boxes with all scratch of use */
+    uint64_t cost_ns;    /* the same and the weights read again from memory */
     uint64_t longest_ns; /* its longest box, uncut */
 };
 
@@ -62,8 +64,11 @@ struct work {
     uint32_t *writer_at;
     struct buf_read *reader; /* ascending */
     uint32_t *reader_at;
-    uint64_t io_bytes;   /* inputs and outputs: live while idle */
-    uint64_t *solo;      /* per layer: bytes while it runs alone */
+    uint64_t io_bytes; /* inputs and outputs: live while idle */
+    uint64_t *solo;    /* per layer: bytes while it runs alone, with all the
+                          scratch that is of use */
+    uint64_t *scratch; /* limits of scratch that are tried, ascending */
+    uint32_t n_scratch;
     struct segment *seg; /* all that are possible, by hi */
     uint32_t n_seg;
     uint32_t *seg_at; /* per hi, and the end */
@@ -76,6 +81,10 @@ struct work {
     uint64_t stored;     /* bytes of all chunks */
 };
 NODISCARD bool work_make(struct work *w);
+/* Scratch of one thread for boxes of so many rows of layer y, where there are
+ * `limit` bytes for it. */
+uint64_t work_scratch(const struct work *w, uint32_t y, uint64_t rows,
+                      uint64_t limit);
 
 /* ---- rows of a cascade (plan_rows.c) ---- */
 

@@ -225,7 +225,7 @@ static bool check_plan_head(const struct flx_model *m, const uint32_t *plan)
            h->n_compute <= FLX_MAX_STEP && h->n_load <= FLX_MAX_STEP &&
            h->n_step == h->n_compute &&
            inside(h->buf_off, 2u * (uint64_t)m->n_buf, head, n) &&
-           inside(h->scratch_off, m->n_layer, head, n) &&
+           inside(h->scratch_off, 2u * (uint64_t)m->n_layer, head, n) &&
            inside(h->compute_off, h->n_compute_words, head, n) &&
            inside(h->load_off, h->n_load_words, head, n) &&
            inside(h->boundary_off, (uint64_t)h->n_boundary * FLX_BOUNDARY_WORDS,
@@ -321,9 +321,10 @@ static bool check_box(const struct flx_model *m, const uint32_t *plan,
             return false;
         }
     }
-    const uint64_t scratch = (uint64_t)h->n_thread * l->scratch_bytes;
-    if (scratch > 0 &&
-        !in_arena(m, plan, plan[h->scratch_off + b.layer], scratch)) {
+    const struct flx_scratch at = flx_scratch_at(plan, b.layer);
+    if (l->scratch_bytes > 0 &&
+        (at.bytes < l->scratch_bytes || at.bytes % FLX_PANEL_ALIGN != 0 ||
+         !in_arena(m, plan, at.addr, (uint64_t)h->n_thread * at.bytes))) {
         return false;
     }
     if (l->n_chunk == 0) {

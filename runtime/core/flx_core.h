@@ -83,6 +83,18 @@ static inline uint32_t flx_buf_ring(const uint32_t *plan, uint32_t buf)
     return plan[flx_plan_head(plan)->buf_off + 2 * buf + 1];
 }
 
+/* Scratch of a layer: where it begins, and bytes of one thread. */
+struct flx_scratch {
+    uint32_t addr;
+    uint32_t bytes;
+};
+static inline struct flx_scratch flx_scratch_at(const uint32_t *plan,
+                                                uint32_t layer)
+{
+    const uint32_t *at = plan + flx_plan_head(plan)->scratch_off + 2 * layer;
+    return (struct flx_scratch){at[0], at[1]};
+}
+
 /* A BOX or ROWS in iteration iter. */
 struct flx_box {
     uint32_t layer;

@@ -30,9 +30,11 @@ static void fill_call(const struct flx *rt, const struct flx_box *b,
               : b->flags == FLX_BOX_MAPPED ? rt->port.map + b->w
                                            : rt->arena + b->w;
     call->scratch = NULL;
+    call->scratch_bytes = 0;
     if (l->scratch_bytes > 0) {
-        const struct flx_plan_head *h = flx_plan_head(rt->plan);
-        call->scratch = rt->arena + rt->plan[h->scratch_off + b->layer];
+        const struct flx_scratch at = flx_scratch_at(rt->plan, b->layer);
+        call->scratch = rt->arena + at.addr;
+        call->scratch_bytes = at.bytes;
     }
     call->r0 = b->r0;
     call->r1 = b->r1;

@@ -16,7 +16,8 @@
  * Tiles lie on the grid of m rows of each image: r0 is a multiple of m, r1 too
  * or the end; with several images out_rows is a multiple of m. Rows and
  * columns outside the image read as zero. out must not overlap in; it may be
- * the residual. Scratch of a part: FLX_WINO_SCRATCH_BYTES. */
+ * the residual. Scratch of a part: FLX_WINO_LEAST_BYTES at least, of use up to
+ * FLX_WINO_MOST_BYTES. */
 #ifndef K_WINOGRAD_H
 #define K_WINOGRAD_H
 
@@ -684,13 +685,12 @@ struct flx_wino_step {
 
 /* The weights of a step; those of none if it is past the end. */
 FLX_INLINE struct flx_wino_ahead
-flx_wino_job(uint32_t m, const struct flx_call *call,
-             const struct flx_conv_arg *a, const struct flx_conv *cv,
-             struct flx_wino_step at, uint32_t end, float *u)
+flx_wino_job(const struct flx_call *call, const struct flx_conv_arg *a,
+             const struct flx_conv *cv, uint32_t block, struct flx_wino_step at,
+             uint32_t end, float *u)
 {
     struct flx_wino_ahead job = {0};
     if (at.unit < end) {
-        const uint32_t block = FLX_WINO_C(m, a->in_c);
         const uint32_t n_panel = call->p1 - call->p0;
         const uint32_t n_pair = (n_panel + FLX_WINO_PAIR - 1) / FLX_WINO_PAIR;
         const uint32_t p = at.unit % n_pair * FLX_WINO_PAIR;
@@ -714,23 +714,23 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
     const uint32_t n_place = FLX_WINO_PLACES(m);
     const struct flx_conv cv = flx_conv_of(call, a);
     const uint32_t n_x = (a->out_w + m - 1) / m;
-    const uint32_t n_all = (a->out_rows + m - 1) / m * n_x;
-    const uint32_t most = FLX_WINO_TILES(m, a->in_c, n_all);
     const uint32_t n_tile = (call->r1 - call->r0 + m - 1) / m * n_x;
+    const struct flx_wino_shape shape =
+        flx_wino_shape(m, a->in_c, n_tile, call->scratch_bytes);
+    const uint32_t most = shape.tiles;
     const uint32_t n_quad = (n_tile + 3) / 4;
     const uint32_t n_strip = (n_quad * 4 + most - 1) / most;
     const uint32_t n_pair =
         (call->p1 - call->p0 + FLX_WINO_PAIR - 1) / FLX_WINO_PAIR;
-    const uint32_t block = FLX_WINO_C(m, a->in_c);
-    const uint32_t n_block = (a->in_c + block - 1) / block;
+    const uint32_t block = shape.block;
+    const uint32_t n_block = FLX_WINO_BLOCKS(a->in_c, block);
 
-    float *const v = (float *)(void *)(call->scratch +
-                                       (size_t)part * FLX_WINO_SCRATCH_BYTES(
-                                                          m, a->in_c, n_all));
+    float *const v =
+        (float *)(void *)(call->scratch + (size_t)part * call->scratch_bytes);
     const uint32_t v_plane = FLX_WINO_V_PLANE(block, most);
     float *const s = v + n_block * n_place * v_plane;
     float *u[2] = {s + n_place * FLX_WINO_S_PLANE(most), NULL};
-    u[1] = u[0] + n_place * FLX_WINO_U_PLANE(block);
+    u[1] = u[0] + (shape.n_u - 1) * n_place * FLX_WINO_U_PLANE(block);
 
     uint32_t u0;
     uint32_t u1;
@@ -739,8 +739,8 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
     uint32_t t0 = 0;
     uint32_t t1 = 0;
     struct flx_wino_step next = {u0, 0};
-    struct flx_wino_ahead job = flx_wino_job(m, call, a, &cv, next, u1, u[0]);
-    flx_wino_ahead_to(m, &job, job.n_unit);
+    struct flx_wino_ahead job =
+        flx_wino_job(call, a, &cv, block, next, u1, u[0]);
     for (uint32_t unit = u0; unit < u1; unit++) {
         const uint32_t strip = unit / n_pair;
         const uint32_t p0 = call->p0 + (unit - strip * n_pair) * FLX_WINO_PAIR;
@@ -769,6 +769,7 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
             filled = strip;
         }
         for (uint32_t b = 0; b < n_block; b++) {
+            flx_wino_ahead_to(m, &job, job.n_unit); /* what is not done yet */
             const struct flx_wino_product product = {
                 .v = v + b * n_place * v_plane,
                 .u = u[0],
@@ -786,13 +787,15 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
                 next.block = 0;
                 next.unit++;
             }
-            job = flx_wino_job(m, call, a, &cv, next, u1, u[1]);
+            job = flx_wino_job(call, a, &cv, block, next, u1, u[1]);
+            struct flx_wino_ahead none = {0};
+            struct flx_wino_ahead *const ahead = shape.n_u > 1 ? &job : &none;
             if (m == 4 && block == 64) {
-                flx_wino4_mul(&product, &job);
+                flx_wino4_mul(&product, ahead);
             } else if (m == 4) {
-                flx_wino4_mul32(&product, &job);
+                flx_wino4_mul32(&product, ahead);
             } else {
-                flx_wino6_mul(&product, &job);
+                flx_wino6_mul(&product, ahead);
             }
             float *const swap = u[0];
             u[0] = u[1];

@@ -226,8 +226,8 @@ static bool run_box(struct emu *e, const struct exec_box *x)
     if (r1 <= r0) {
         return true;
     }
-    fill(e, e->p->scratch[b->layer],
-         e->n->k.cand[b->layer].scratch_bytes * e->p->n_thread, GARBAGE);
+    fill(e, e->p->scratch[b->layer].addr,
+         e->p->scratch[b->layer].bytes * e->p->n_thread, GARBAGE);
     if (!box_weights(e, b)) {
         return false;
     }

@@ -387,9 +387,9 @@ static uint32_t *finish(struct writer *w, uint32_t n_thread)
     uint32_t *plan = malloc((size_t)4 * CAP_WORDS * sizeof *plan);
     assert(plan);
     uint32_t n = sizeof h / sizeof *plan;
-    const uint32_t scratch[RT_N_LAYER] = {0, 0, w->scratch, 0};
+    const uint32_t scratch[RT_N_LAYER][2] = {{0}, {0}, {w->scratch, 64}, {0}};
     h.buf_off = put_section(plan, &n, &w->buf[0][0], 2 * RT_N_BUF);
-    h.scratch_off = put_section(plan, &n, scratch, RT_N_LAYER);
+    h.scratch_off = put_section(plan, &n, &scratch[0][0], 2 * RT_N_LAYER);
     h.compute_off = put_section(plan, &n, w->compute, w->n_compute_words);
     h.load_off = put_section(plan, &n, w->load, w->n_load_words);
     h.boundary_off =

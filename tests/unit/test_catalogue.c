@@ -349,12 +349,12 @@ static void cand_box_ns__shares_the_whole(void **state)
     const struct cand c = {.box_ns = 5, .all_ns = 1001};
     const struct layer l = {.rows = 10};
     const struct lattice t = {.n_panel = 4, .n_kblock = 2};
-    assert_int_equal(cand_box_ns(&c, &l, &t, 10, 4), 5 + 501);
-    assert_int_equal(cand_box_ns(&c, &l, &t, 1, 1), 5 + 13);
+    assert_int_equal(cand_box_ns(&c, &l, &t, 10, 4, 0), 5 + 501);
+    assert_int_equal(cand_box_ns(&c, &l, &t, 1, 1, 0), 5 + 13);
     const struct cand shared = {.rows_ns = 100, .panels_ns = 40};
     const struct lattice once = {.n_panel = 4, .n_kblock = 1};
-    assert_int_equal(cand_box_ns(&shared, &l, &once, 10, 4), 140);
-    assert_int_equal(cand_box_ns(&shared, &l, &once, 5, 1), 50 + 10);
+    assert_int_equal(cand_box_ns(&shared, &l, &once, 10, 4, 0), 140);
+    assert_int_equal(cand_box_ns(&shared, &l, &once, 5, 1, 0), 50 + 10);
     const struct device d = {.read_bytes_per_ms = 1000,
                              .read_latency_ns = 10,
                              .decode_bytes_per_ms = 500};

@@ -256,8 +256,11 @@ static void plan__with_a_wrong_buffer_is_refused(void **state)
     ASSERT_BAD_PLAN(RT_CASCADE, buf, 5, 0);        /* absent, but used */
     ASSERT_BAD_PLAN(RT_CASCADE, buf, 1, 11);       /* an input rolls */
     ASSERT_BAD_PLAN(RT_CASCADE, buf, 9, 11);       /* an output rolls */
-    ASSERT_BAD_PLAN(RT_CASCADE, HEAD(scratch_off), 2, 64);
-    ASSERT_BAD_PLAN(RT_CASCADE, HEAD(scratch_off), 2, UINT32_MAX - 63);
+    ASSERT_BAD_PLAN(RT_CASCADE, HEAD(scratch_off), 4, 64);
+    ASSERT_BAD_PLAN(RT_CASCADE, HEAD(scratch_off), 4, UINT32_MAX - 63);
+    ASSERT_BAD_PLAN(RT_CASCADE, HEAD(scratch_off), 5, 0);   /* too little */
+    ASSERT_BAD_PLAN(RT_CASCADE, HEAD(scratch_off), 5, 100); /* misaligned */
+    ASSERT_BAD_PLAN(RT_CASCADE, HEAD(scratch_off), 5, 1u << 20); /* too much */
 }
 
 static void plan__may_not_roll_a_buffer_that_is_addressed_whole(void **state)
@@ -354,7 +357,7 @@ static void plan__has_room_for_whole_units_around_each_load(void **state)
     assert_int_equal(try_open(&m, RT_PORT_SYNC, 0), FLX_OK);
     /* The last load's last unit ends at the scratch, the arena's last. */
     plan[HEAD(arena_bytes)] -= 64;
-    plan[plan[HEAD(scratch_off)] + 2] = plan[plan[HEAD(buf_off)]];
+    plan[plan[HEAD(scratch_off)] + 4] = plan[plan[HEAD(buf_off)]];
     rt_plan_seal(plan);
     assert_int_equal(try_open(&m, RT_PORT_SYNC, 0), FLX_OK);
     plan[HEAD(arena_bytes)] -= 64;

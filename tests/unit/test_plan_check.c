@@ -269,9 +269,9 @@ static void plan_check__refuses_two_things_in_one_place(void **state)
             p.buf[out].addr = p.buf[in].addr;
             assert_false(is_accepted(&n, &p));
             p = copy_plan(f, base);
-            p.scratch[y] = p.buf[in].addr;
+            p.scratch[y].addr = p.buf[in].addr;
             assert_false(is_accepted(&n, &p));
-            p.scratch[y] = p.state_bytes - 64;
+            p.scratch[y].addr = p.state_bytes - 64;
             assert_false(is_accepted(&n, &p));
         }
         for (uint32_t k = 0; k < base->n_load; k++) {
@@ -562,7 +562,7 @@ static void break_plan(const struct net *n, struct plan *p, uint32_t *seed)
         break_number(&p->buf[ix % p->n_buf].ring, how, 1);
         break;
     case 2:
-        break_number(&p->scratch[ix % p->n_layer], how, 64);
+        break_number(&p->scratch[ix % p->n_layer].addr, how, 64);
         break;
     case 3:
         v = (uint64_t)b->wait;

@@ -77,10 +77,11 @@ static void plan_make__streams_nothing_at_max(void **state)
      * output, of which the input and the output live while idle. */
     assert_int_equal(p->peak,
                      n.c.state_bytes + n.c.resident_max + 4096 + 16384 + 16384);
-    assert_int_equal(
-        p->latency_ns,
-        cand_box_ns(&n.k.cand[0], &n.l.layer[0], &n.c.lattice[0], 16, 1) +
-            cand_box_ns(&n.k.cand[1], &n.l.layer[1], &n.c.lattice[1], 16, 1));
+    assert_int_equal(p->latency_ns,
+                     cand_box_ns(&n.k.cand[0], &n.l.layer[0], &n.c.lattice[0],
+                                 16, 1, UINT64_MAX) +
+                         cand_box_ns(&n.k.cand[1], &n.l.layer[1],
+                                     &n.c.lattice[1], 16, 1, UINT64_MAX));
     assert_int_equal(p->bound_ns, p->latency_ns);
 }
 

@@ -170,7 +170,7 @@ static void push_boxes(struct oracle *o, const struct candidate *c, uint32_t y,
         struct box b = {.live = live, .loads = o->n_load};
         if (rows > 0) {
             b.ns = cand_box_ns(&o->n->k.cand[y], &o->n->l.layer[y], t, rows,
-                               panels);
+                               panels, UINT64_MAX);
         }
         if (i >= c->n_resident && loads) {
             o->load[o->n_load - 1].last = o->n_box;

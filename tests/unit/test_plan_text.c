@@ -92,8 +92,8 @@ static const char by_hand[] = "plan 1\n"
                               "buffers 1 # address ring\n"
                               "4096 7\n"
                               "scratch 2\n"
-                              "8192\n"
-                              "0\n"
+                              "8192 64\n"
+                              "0 0\n"
                               "boxes 4\n"
                               "mapped-box 0 1 2 3 4 5\n"
                               "loop 4 1\n"
@@ -118,7 +118,8 @@ static void plan_text__reads_each_field(void **state)
     assert_int_equal(p.peak_layer, 1);
     assert_int_equal(p.n_load_run, 3);
     assert_int_equal(p.buf[0].ring, 7);
-    assert_int_equal(p.scratch[0], 8192);
+    assert_int_equal(p.scratch[0].addr, 8192);
+    assert_int_equal(p.scratch[0].bytes, 64);
     assert_true(p.box[0].mapped && !p.box[0].by_row);
     assert_int_equal(p.box[0].kblock, 3);
     assert_int_equal(p.box[1].op, PLAN_LOOP);

@@ -66,7 +66,7 @@ struct flx_layer {
     uint16_t index_bytes;
     uint32_t entries;       /* of the table */
     uint32_t panel_entries; /* of a panel */
-    uint32_t scratch_bytes; /* of one thread, a multiple of 64 */
+    uint32_t scratch_bytes; /* least of one thread, a multiple of 64 */
 };
 #define FLX_BUF_NONE 0xffffu /* in flx_model.arg: operand absent */
 
@@ -123,7 +123,7 @@ struct flx_plan_head {
     uint32_t n_compute;   /* executed compute instructions: BOXes only */
     uint32_t n_load;      /* executed load instructions of one inference */
     uint32_t buf_off;     /* n_buf pairs: address, ring (0: buffer unused) */
-    uint32_t scratch_off; /* n_layer addresses */
+    uint32_t scratch_off; /* n_layer pairs: address, bytes of one thread */
     uint32_t compute_off; /* instructions, n_compute_words */
     uint32_t n_compute_words;
     uint32_t load_off;

@@ -31,7 +31,10 @@ struct flx_ref {
 struct flx_call {
     struct flx_ref arg[FLX_MAX_ARG]; /* [0] is the output */
     const uint8_t *w; /* panel p0 of K block kb; panels follow each other */
-    uint8_t *scratch; /* n_parts * the kernel's scratch bytes, 64-aligned */
+    uint8_t *scratch; /* n_parts * scratch_bytes, 64-aligned */
+    uint32_t scratch_bytes; /* of a part, x 64; not less than the kernel's least
+                               for these arguments. Some are faster with more:
+                               the bits are the same */
     uint32_t r0;
     uint32_t r1;
     uint32_t p0;

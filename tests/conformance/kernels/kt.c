@@ -305,11 +305,18 @@ static void run_box(struct kt *k, const struct kt_cut *cut, struct place *p,
 {
     const flx_kernel_fn fn = flx_kernel_find(cut->isa, k->cand.kernel);
     const uint32_t parts = cut->parts ? cut->parts : 1;
-    const uint64_t bytes = parts * k->cand.scratch_bytes;
+    const uint64_t most =
+        cand_scratch(&k->cand, call->r1 - call->r0, UINT64_MAX);
+    const uint64_t limit =
+        most > cut->less_scratch ? most - cut->less_scratch : 0;
+    const uint64_t part_bytes =
+        size_max(k->cand.scratch_bytes, limit / 64 * 64);
+    const uint64_t bytes = parts * part_bytes;
     uint8_t *scratch = aligned_alloc(64, bytes + 64);
     assert_non_null(scratch);
     memset(scratch, 0xff, bytes + 64);
     call->scratch = scratch;
+    call->scratch_bytes = (uint32_t)part_bytes;
     for (uint32_t i = 0; i <= k->l->n_in; i++) {
         call->arg[i] = (struct flx_ref){p[i].base, p[i].ring};
     }
@@ -465,12 +472,14 @@ void kt_check(struct kt *k, const double *want, double tol)
         }
         const uint32_t n_row = (uint32_t)k->l->rows;
         const uint32_t rows[] = {1, 2, 3, 5, n_row};
+        static const uint64_t less[] = {0, 64, UINT64_MAX, 300000};
         for (uint32_t i = 0; i < ARRAY_LEN(rows); i++) {
             for (uint32_t parts = 1; parts <= 3; parts++) {
                 struct kt_cut cut = {.isa = isa,
                                      .rows = rows[i],
                                      .panels = 1 + (i + parts) % 3,
                                      .parts = parts,
+                                     .less_scratch = less[(i + parts) % 4],
                                      .is_rolling = parts != 2};
                 check_cut(k, &cut, uncut);
             }

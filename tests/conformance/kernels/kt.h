@@ -28,10 +28,11 @@ struct kt {
 
 /* How a run is cut. Zero means: not at all, buffers in full, one part. */
 struct kt_cut {
-    const char *isa; /* of flx_kernel_find */
-    uint32_t rows;   /* of a box; rounded up to the kernel's grid */
-    uint32_t panels; /* of a box */
-    uint32_t parts;  /* of a box; run last part first */
+    const char *isa;       /* of flx_kernel_find */
+    uint32_t rows;         /* of a box; rounded up to the kernel's grid */
+    uint32_t panels;       /* of a box */
+    uint32_t parts;        /* of a box; run last part first */
+    uint64_t less_scratch; /* bytes that a box lacks of what it can use */
     bool is_rolling; /* by-row buffers are rings of just the rows in use */
 };
 

@@ -40,6 +40,7 @@ static void compare(const char *isa, instances_fn get)
         for (uint32_t round = 0; round < ROUNDS; round++) {
             struct flx_call call = {.w = mem[4],
                                     .scratch = scratch,
+                                    .scratch_bytes = SCRATCH_BYTES,
                                     .r1 = k->rows,
                                     .p1 = k->panels};
             for (uint32_t m = 0; m < 5; m++) {
