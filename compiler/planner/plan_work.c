@@ -1,6 +1,5 @@
 #include "planner/plan_work.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/arena.h"
@@ -311,11 +310,12 @@ static bool add_solos(struct work *w, uint32_t y, uint32_t *cap)
     return true;
 }
 
-/* Limits of scratch at equal ratios, from what every layer can do with to what
+/* Limits of scratch: what every layer can do with, and more and more of what
  * the last can use. */
 static bool list_scratch(struct work *w)
 {
-    uint64_t least = 0;
+    static const uint32_t part[SCRATCH_LEVELS] = {0, 1, 2, 4, 8, 16};
+    uint64_t least = UINT64_MAX;
     uint64_t most = 0;
     w->scratch = arena_new(w->cx->scratch, uint64_t, SCRATCH_LEVELS);
     if (!w->scratch) {
@@ -324,19 +324,13 @@ static bool list_scratch(struct work *w)
     for (uint32_t y = 0; y < w->l->n_layer; y++) {
         const struct cand *const k = &w->k->cand[y];
         if (k->n_room > 0) {
-            const uint64_t x = k->room[0].bytes;
-            least = least == 0 ? x : size_min(least, x);
+            least = size_min(least, k->room[0].bytes);
             most = size_max(most, k->room[k->n_room - 1].bytes);
         }
     }
     w->n_scratch = most > least ? SCRATCH_LEVELS : 1;
-    const double ratio = least == 0 ? 1
-                                    : pow((double)most / (double)least,
-                                          1.0 / (SCRATCH_LEVELS - 1));
-    double x = (double)least;
-    for (uint32_t i = 0; i < w->n_scratch; i++) {
-        w->scratch[i] = (uint64_t)x;
-        x *= ratio;
+    for (uint32_t i = 0; i + 1 < w->n_scratch; i++) {
+        w->scratch[i] = least + (most - least) / 16 * part[i];
     }
     w->scratch[w->n_scratch - 1] = UINT64_MAX;
     return true;
