@@ -13,15 +13,20 @@
 #include "cli/cmd_check.h"
 #include "cli/cmd_compile.h"
 #include "cli/cmd_inspect.h"
+#include "cli/cmd_profile.h"
 
+/* Takes one argument, or (run_all) whatever follows its name. */
 static const struct command {
     const char *name;
     const char *arg;
     bool (*run)(const char *, struct cx *, struct buf *);
+    bool (*run_all)(int, char **, struct cx *, struct buf *);
 } commands[] = {
-#define CMD(NAME, ARG, FUNCTION, HELP) {NAME, ARG, FUNCTION},
+#define CMD(NAME, ARG, FUNCTION, HELP) {NAME, ARG, FUNCTION, NULL},
+#define CMD_ALL(NAME, ARG, FUNCTION, HELP) {NAME, ARG, NULL, FUNCTION},
 #include "cli/cli_cmds.def"
 #undef CMD
+#undef CMD_ALL
 };
 
 /* The subcommand that the first argument names; NULL for a compile. */
@@ -41,6 +46,9 @@ static bool run_command(const struct command *c, int argc, char **argv,
     if (argc == 3 && strcmp(argv[2], "--help") == 0) {
         cli_help(text);
         return true;
+    }
+    if (c->run_all) {
+        return c->run_all(argc - 2, argv + 2, cx, text);
     }
     if (argc != 3 || argv[2][0] == '-') {
         return diag_error(cx->diag, E_USAGE, at_none(),

@@ -429,8 +429,10 @@ void cli_help(struct buf *out)
     }
     buf_str(out, "\nOther commands:\n");
 #define CMD(NAME, ARG, FUNCTION, HELP) help_row(out, "flexc " NAME, ARG, HELP);
+#define CMD_ALL CMD
 #include "cli/cli_cmds.def"
 #undef CMD
+#undef CMD_ALL
     buf_str(out, "\nExit: 0 done, 1 bad or unsupported input, 2 usage, 3 no "
                  "feasible plan, 4 system, 5 (check) an output differs.\n");
 }

@@ -106,12 +106,13 @@ struct line {
     struct cg_model tables;
 };
 
-/* model.onnx -> graph -> layers -> chunks; stops after what --dump asks for. */
+/* model.onnx, or the graph -> layers -> chunks; stops after what --dump asks
+ * for. */
 static bool front_half(struct cli_args *a, struct cx *cx, struct line *s,
                        struct buf *text, bool *stop)
 {
     *stop = true;
-    if (!onnx_import(a->model, cx, &s->graph) ||
+    if ((a->model && !onnx_import(a->model, cx, &s->graph)) ||
         !passes_run(&s->graph, cx, a->dump_after, text)) {
         return false;
     }
@@ -479,6 +480,24 @@ bool cmd_compile(struct cli_args *a, struct cx *cx, struct buf *text)
         (a->dump != DUMP_NONE || a->dump_after ||
          report(a, cx, &o, &s, text)) &&
         outputs_commit(&o)) {
+        return true;
+    }
+    outputs_abort(&o);
+    return false;
+}
+
+bool cmd_compile_graph(struct cli_args *a, struct graph *g, struct cx *cx,
+                       struct layers *l, struct cands *k)
+{
+    struct outputs o = {.cx = cx, .dir = a->out_dir};
+    struct line s = {.graph = *g};
+    struct buf text;
+    buf_init(&text, cx->keep);
+    cx->opt = &a->opt;
+    if (cli_device(a, cx) && compile(a, cx, &o, &s, &text) &&
+        outputs_commit(&o)) {
+        *l = s.layers;
+        *k = s.cands;
         return true;
     }
     outputs_abort(&o);

@@ -13,4 +13,13 @@
 NODISCARD bool cmd_compile(struct cli_args *args, struct cx *cx,
                            struct buf *text);
 
+/* The same from a graph, which is changed; prints nothing. What its plans were
+ * made of comes out. */
+struct graph;
+struct layers;
+struct cands;
+NODISCARD bool cmd_compile_graph(struct cli_args *args, struct graph *g,
+                                 struct cx *cx, struct layers *l,
+                                 struct cands *k);
+
 #endif

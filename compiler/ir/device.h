@@ -7,13 +7,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Speeds of kernel families, the rows of a profile. */
+/* What kernels do most of, the rows of a profile: each per microsecond. The
+ * time of a layer is the sum of what it does of each, over its speed. */
 enum speed {
-    SPEED_GEMM,      /* multiply-adds per microsecond, conv and products */
-    SPEED_DEPTHWISE, /* multiply-adds per microsecond */
-    SPEED_WEIGHTS,   /* weight bytes per microsecond that a product can read */
-    SPEED_EWISE,     /* bytes moved per microsecond, elementwise and copies */
-    SPEED_POOL,      /* input elements x window per microsecond */
+    SPEED_GEMM,      /* multiply-adds of tiles: conv and products */
+    SPEED_DEPTHWISE, /* multiply-adds, one channel a lane */
+    SPEED_WEIGHTS,   /* weight bytes, each read for the first time */
+    SPEED_EWISE,     /* bytes of tensors, read and written in order */
+    SPEED_POOL,      /* input elements x window */
+    SPEED_WINOGRAD,  /* multiply-adds of transformed tiles */
+    SPEED_TRANSFORM, /* 6x6 tiles of one channel, there or back */
+    SPEED_EXP,       /* exponentials, error functions and the like */
     SPEED_COUNT
 };
 
@@ -31,6 +35,8 @@ struct device {
     bool loader_shares_core;      /* loading takes compute time as well */
     uint64_t step_ns;             /* cost of one box besides its arithmetic */
     uint64_t speed[SPEED_COUNT];  /* > 0 */
+    uint64_t cache_bytes; /* larger weights come from memory for every block of
+                             pixels; UINT64_MAX: never */
 };
 
 #endif

@@ -66,7 +66,12 @@ const struct kern *kern_find(const struct layer *l, const struct options *opt,
             (k->shared && !is_allowed(k, l, opt))) {
             continue;
         }
-        if (!best || k->cost(l, opt->device) < best->cost(l, opt->device)) {
+        uint64_t ns = k->cost(l, opt->device);
+        if (best && !k->shared) {
+            /* A fast one needs scratch and rounds more: it must be worth it. */
+            ns -= size_min(ns, ns / 8 + 4 * opt->device->step_ns);
+        }
+        if (!best || ns < best->cost(l, opt->device)) {
             best = k;
         }
         if (!k->shared) {
@@ -74,6 +79,17 @@ const struct kern *kern_find(const struct layer *l, const struct options *opt,
         }
     }
     return best;
+}
+
+uint64_t kern_whole_ns(const struct layer *l, uint32_t kernel,
+                       const struct device *d)
+{
+    uint32_t i = 0;
+    while (kerns[i].id != kernel) {
+        i++;
+        assert(i < ARRAY_LEN(kerns));
+    }
+    return kerns[i].cost(l, d);
 }
 
 static const struct kern *find(const struct layer *l, const struct options *opt,

@@ -55,4 +55,9 @@ NODISCARD bool cand_build(const struct layers *l, const struct chunks *chunks,
                           const struct options *opt, struct cx *cx,
                           struct cands *c);
 
+/* Time of the whole layer in one box of the kernel of this id, without what any
+ * box takes: the sum over the device's speeds of what it does of each. */
+uint64_t kern_whole_ns(const struct layer *l, uint32_t kernel,
+                       const struct device *d);
+
 #endif

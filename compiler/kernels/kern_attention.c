@@ -59,11 +59,28 @@ uint64_t attention_scratch(const struct layer *l)
     return FLX_ATTN_SCRATCH(l->in[0].dim[3], l->dim[3]);
 }
 
-/* Scores are exponentials too: about as much as 24 multiply-adds of a head. */
+/* Pairs of a query and a key that are looked at: a causal mask leaves out whole
+ * steps of keys, of groups of queries. */
+static uint64_t scores_of(const struct layer *l)
+{
+    const uint64_t keys = l->in[1].dim[1];
+    const uint64_t queries = l->dim[1];
+    if (!l->p.attention.is_causal) {
+        return queries * keys;
+    }
+    uint64_t n = 0;
+    for (uint64_t t = 0; t < queries; t += FLX_ATTN_ROWS) {
+        const uint64_t end = size_min(t + FLX_ATTN_ROWS, queries);
+        const uint64_t seen = size_div_up(end, FLX_ATTN_KEYS) * FLX_ATTN_KEYS;
+        n += (end - t) * size_min(seen, keys);
+    }
+    return n;
+}
+
 uint64_t attention_ns(const struct layer *l, const struct device *d)
 {
-    const uint64_t scores = layer_elements(l) / l->dim[3] * l->in[1].dim[1];
-    const uint64_t seen = l->p.attention.is_causal ? scores / 2 : scores;
-    return rate_ns(seen * (l->in[0].dim[3] + l->dim[3] + 24),
-                   d->speed[SPEED_GEMM]);
+    const uint64_t scores = l->dim[0] * l->dim[2] * scores_of(l);
+    return rate_ns(scores * (l->in[0].dim[3] + l->dim[3]),
+                   d->speed[SPEED_GEMM]) +
+           rate_ns(scores, d->speed[SPEED_EXP]) + image_ns(l, d);
 }

@@ -145,43 +145,110 @@ void conv_args(const struct arg_in *in, uint32_t *word, struct fit *f)
 
 /* ---- costs ---- */
 
-/* Multiply-adds, lanes beyond the last channel of a group included. */
-static uint64_t padded_macs(const struct layer *l)
+enum {
+    TILE_PIXELS = 8, /* about as many as targets have in a tile */
+    RUN_COST = 8,    /* steps of K that starting a run of them costs */
+    BLOCK_PIXELS = 64
+};
+
+/* Output channels, lanes beyond the last one of a group included. */
+static uint64_t padded_channels(const struct layer *l)
 {
-    const uint64_t oc = l->dim[3] / l->p.conv.group;
-    const uint64_t padded = size_div_up(oc, FLX_PANEL) * FLX_PANEL;
-    return l->macs / oc * padded;
+    const uint64_t group = l->p.conv.group;
+    return size_div_up(l->dim[3] / group, FLX_PANEL) * FLX_PANEL * group;
 }
 
-static uint64_t weight_floats(const struct layer *l)
+static uint64_t out_pixels(const struct layer *l)
+{
+    return l->dim[0] * l->dim[1] * l->dim[2];
+}
+
+uint64_t conv_weight_bytes(const struct layer *l)
 {
     const struct weight *w = &l->weight[0];
-    return w->dim[0] * w->dim[1] * w->dim[2] * w->dim[3];
+    return 4 * w->dim[0] * w->dim[1] * w->dim[2] * w->dim[3];
 }
 
+uint64_t image_ns(const struct layer *l, const struct device *d)
+{
+    uint64_t n = layer_elements(l);
+    for (uint32_t i = 0; i < l->n_in; i++) {
+        const struct operand *const o = &l->in[i];
+        n += o->dim[0] * o->dim[1] * o->dim[2] * o->dim[3];
+    }
+    /* What half of the cache holds comes and goes as fast as it is used. */
+    const uint64_t near_bytes = size_min(4 * n, d->cache_bytes / 2);
+    return rate_ns(4 * n - near_bytes, d->speed[SPEED_EWISE]);
+}
+
+uint64_t epilogue_ns(const struct layer *l, const struct device *d)
+{
+    switch (l->epi.act) {
+    case ACT_SIGMOID:
+    case ACT_TANH:
+    case ACT_SILU:
+    case ACT_GELU:
+    case ACT_GELU_TANH:
+        return rate_ns(layer_elements(l), d->speed[SPEED_EXP]);
+    case ACT_NONE:
+    case ACT_RELU:
+    case ACT_CLIP:
+    case ACT_LEAKY:
+    case ACT_PRELU:
+    case ACT_HARDSIGMOID:
+    case ACT_HARDSWISH:
+    case ACT_COUNT:
+        break;
+    }
+    return 0;
+}
+
+/* Weights once, or for each block of pixels if they leave the cache. */
+static uint64_t weights_ns(const struct layer *l, const struct device *d)
+{
+    const uint64_t bytes = conv_weight_bytes(l);
+    const uint64_t n =
+        bytes > d->cache_bytes ? size_div_up(out_pixels(l), BLOCK_PIXELS) : 1;
+    return rate_ns(n * bytes, d->speed[SPEED_WEIGHTS]);
+}
+
+/* Tiles walk K in runs: a row of the kernel, or all of it. */
 uint64_t direct_ns(const struct layer *l, const struct device *d)
 {
-    return size_max(rate_ns(padded_macs(l), d->speed[SPEED_GEMM]),
-                    rate_ns(4 * weight_floats(l), d->speed[SPEED_WEIGHTS]));
+    const struct conv_param *p = &l->p.conv;
+    const uint64_t pixels =
+        size_div_up(out_pixels(l), TILE_PIXELS) * TILE_PIXELS;
+    const uint64_t k =
+        (uint64_t)p->kernel[0] * p->kernel[1] * (l->in[0].dim[3] / p->group);
+    const uint64_t runs = p->kernel[1] > 1 ? p->kernel[0] : 1;
+    return rate_ns(pixels * padded_channels(l) * (k + RUN_COST * runs),
+                   d->speed[SPEED_GEMM]) +
+           weights_ns(l, d) + image_ns(l, d) + epilogue_ns(l, d);
 }
 
+/* Nothing but weights. */
 uint64_t gemv_ns(const struct layer *l, const struct device *d)
 {
-    return direct_ns(l, d);
+    return rate_ns(conv_weight_bytes(l), d->speed[SPEED_WEIGHTS]) +
+           epilogue_ns(l, d);
 }
 
 uint64_t deconv_ns(const struct layer *l, const struct device *d)
 {
-    return direct_ns(l, d);
+    return rate_ns(l->macs / l->dim[3] * padded_channels(l),
+                   d->speed[SPEED_GEMM]) +
+           weights_ns(l, d) + image_ns(l, d) + epilogue_ns(l, d);
 }
 
 uint64_t depthwise_ns(const struct layer *l, const struct device *d)
 {
-    return rate_ns(l->macs, d->speed[SPEED_DEPTHWISE]);
+    return rate_ns(l->macs, d->speed[SPEED_DEPTHWISE]) + image_ns(l, d) +
+           epilogue_ns(l, d);
 }
 
 /* One multiply-add at a time: a lane where others have a panel. */
 uint64_t lanes_ns(const struct layer *l, const struct device *d)
 {
-    return rate_ns(l->macs, size_max(1, d->speed[SPEED_GEMM] / FLX_PANEL));
+    return rate_ns(l->macs * FLX_PANEL, d->speed[SPEED_GEMM]) + image_ns(l, d) +
+           epilogue_ns(l, d);
 }

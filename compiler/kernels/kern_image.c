@@ -66,7 +66,8 @@ uint64_t pool_ns(const struct layer *l, const struct device *d)
 {
     const struct pool_param *p = &l->p.pool;
     return rate_ns(layer_elements(l) * p->kernel[0] * p->kernel[1],
-                   d->speed[SPEED_POOL]);
+                   d->speed[SPEED_POOL]) +
+           image_ns(l, d) + epilogue_ns(l, d);
 }
 
 /* ---- local response normalisation ---- */
@@ -95,9 +96,9 @@ void lrn_args(const struct arg_in *in, uint32_t *word, struct fit *f)
 
 uint64_t lrn_ns(const struct layer *l, const struct device *d)
 {
-    /* The power costs about as much as a window of 32. */
-    return rate_ns(layer_elements(l) * (l->p.lrn.size + 32),
-                   d->speed[SPEED_POOL]);
+    /* A power is a logarithm and an exponential. */
+    return rate_ns(layer_elements(l) * l->p.lrn.size, d->speed[SPEED_POOL]) +
+           rate_ns(2 * layer_elements(l), d->speed[SPEED_EXP]);
 }
 
 /* ---- resizing ---- */

@@ -126,6 +126,10 @@ bool is_image(const struct operand *o, const char **why);
 /* Steps shared by the families. */
 bool operand_is_f32(const struct operand *o);
 uint64_t rate_ns(uint64_t amount, uint64_t per_us);
+/* Times of parts of a layer: its images, activation. */
+uint64_t image_ns(const struct layer *l, const struct device *d);
+uint64_t epilogue_ns(const struct layer *l, const struct device *d);
+uint64_t conv_weight_bytes(const struct layer *l);
 uint64_t layer_elements(const struct layer *l);
 
 #define KERN(ID, KIND, NAME, WEIGHTS, FITS, ARGS, SCRATCH, COST)               \

@@ -312,11 +312,26 @@ void ewise_args(const struct arg_in *in, uint32_t *word, struct fit *f)
     a->act_b = l->epi.b;
 }
 
+/* Steps that take as long as an exponential. */
+static uint64_t heavy_steps(const struct layer *l)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < l->p.ewise.n_step; i++) {
+        const enum expr_op op = l->p.ewise.step[i].op;
+        n += op == EXPR_POW || op == EXPR_EXP || op == EXPR_LOG ||
+             op == EXPR_ERF || op == EXPR_SIGMOID || op == EXPR_TANH ||
+             (op >= EXPR_SIN && op <= EXPR_ATANH);
+    }
+    return n;
+}
+
 uint64_t ewise_ns(const struct layer *l, const struct device *d)
 {
     /* A step is a pass over a run in the nearest cache: about a byte each. */
     return rate_ns(moved_bytes(l) + layer_elements(l) * l->p.ewise.n_step,
-                   d->speed[SPEED_EWISE]);
+                   d->speed[SPEED_EWISE]) +
+           rate_ns(layer_elements(l) * heavy_steps(l), d->speed[SPEED_EXP]) +
+           epilogue_ns(l, d);
 }
 
 /* Values that a step takes off the stack, beyond one. */
@@ -401,7 +416,8 @@ uint64_t typed_ns(const struct layer *l, const struct device *d)
 {
     /* One element at a time. */
     return rate_ns(moved_bytes(l) + 8 * layer_elements(l) * l->p.ewise.n_step,
-                   d->speed[SPEED_EWISE]);
+                   d->speed[SPEED_EWISE]) +
+           rate_ns(layer_elements(l) * heavy_steps(l), d->speed[SPEED_EXP]);
 }
 
 /* ---- softmax ---- */
@@ -428,7 +444,8 @@ void softmax_args(const struct arg_in *in, uint32_t *word, struct fit *f)
 
 uint64_t softmax_ns(const struct layer *l, const struct device *d)
 {
-    return rate_ns(4 * moved_bytes(l), d->speed[SPEED_EWISE]);
+    return rate_ns(4 * moved_bytes(l), d->speed[SPEED_EWISE]) +
+           rate_ns(layer_elements(l), d->speed[SPEED_EXP]);
 }
 
 /* ---- copies and casts ---- */

@@ -60,21 +60,22 @@ uint64_t winograd6_scratch(const struct layer *l)
     return winograd_scratch(6, l);
 }
 
-/* ---- costs, in multiply-adds of the direct kernel ----
- * Fitted to measurements with AVX2 and AVX-512 on 3x3 layers of VGG-19,
- * ResNet-152 and SqueezeNet (docs/BENCHMARKS.md); within 15% of them. */
+/* ---- costs ----
+ * Ratios fitted to measurements with AVX2 and AVX-512 on 3x3 layers of VGG-19,
+ * ResNet-152 and SqueezeNet. */
 enum {
-    TILE_COST = 250, /* of transforming a tile, per input or output channel */
-    TILE_COST6 = 500,
-    TAP_COST = 7,        /* of transforming weights, per two places of a tile */
-    TAP_COST_ALONE = 11, /* not while others are multiplied */
-    PRODUCT_COST = 6,    /* of a multiply-add, fifths */
-    PRODUCT_COST6 = 7    /* for m = 6: half as many channels at a time */
+    TRANSFORM_COST6 = 2, /* a tile for m = 6 to one for m = 4 */
+    PRODUCT_COST6 = 7,   /* the same for products, sixths: half as many channels
+                            at a time */
+    WEIGHT_COST = 15,    /* weights of a tile, twentieths of its transform */
+    ALONE_COST = 24      /* the same not while others are multiplied */
 };
 
+/* Products, and transforms in those of m = 4. */
 struct cost {
-    uint64_t all;   /* shrinks with rows and panels */
-    uint64_t rows;  /* with rows only: each box transforms its input */
+    uint64_t product; /* shrinks with rows and panels, as does the next */
+    uint64_t out;
+    uint64_t in;    /* with rows only: each box transforms its input */
     uint64_t strip; /* of each strip: weights, while others are multiplied */
     uint64_t alone; /* the same before they are */
 };
@@ -84,16 +85,24 @@ static struct cost winograd_cost(uint64_t m, const struct layer *l)
     const uint64_t c = l->in[0].dim[3];
     const uint64_t oc = size_div_up(l->dim[3], FLX_PANEL) * FLX_PANEL;
     const uint64_t tiles = l->dim[0] * tiles_of(m, l);
-    const uint64_t product = m == 4 ? PRODUCT_COST : PRODUCT_COST6;
-    const uint64_t tile = m == 4 ? TILE_COST : TILE_COST6;
-    const uint64_t weights = FLX_WINO_PLACES(m) / 2 * c * oc;
+    const uint64_t product = FLX_WINO_PLACES(m) * tiles * c * oc;
+    const uint64_t each = m == 4 ? 1 : TRANSFORM_COST6;
     return (struct cost){
-        .all = FLX_WINO_PLACES(m) * tiles * c * oc / 5 * product +
-               tile * tiles * oc,
-        .rows = tile * tiles * c,
-        .strip = weights * TAP_COST,
-        .alone = weights * TAP_COST_ALONE,
+        .product = m == 4 ? product : product / 6 * PRODUCT_COST6,
+        .out = each * tiles * oc,
+        .in = each * tiles * c,
+        .strip = each * c * oc / 20 * WEIGHT_COST,
+        .alone = each * c * oc / 20 * ALONE_COST,
     };
+}
+
+/* What shrinks with rows and panels. */
+static uint64_t box_ns(const struct cost *cost, const struct layer *l,
+                       const struct device *d)
+{
+    return rate_ns(cost->product, d->speed[SPEED_WINOGRAD]) +
+           rate_ns(cost->out, d->speed[SPEED_TRANSFORM]) + image_ns(l, d) +
+           epilogue_ns(l, d);
 }
 
 /* In one box, with all the scratch that is of use. */
@@ -104,8 +113,8 @@ static uint64_t winograd_ns(uint64_t m, const struct layer *l,
     const uint64_t tiles = l->dim[0] * tiles_of(m, l);
     const uint64_t strips =
         size_div_up(tiles, FLX_WINO_TILES(m, l->in[0].dim[3], tiles));
-    return rate_ns(cost.all + cost.rows + cost.strip * strips,
-                   d->speed[SPEED_GEMM]);
+    return box_ns(&cost, l, d) +
+           rate_ns(cost.in + cost.strip * strips, d->speed[SPEED_TRANSFORM]);
 }
 
 uint64_t winograd4_ns(const struct layer *l, const struct device *d)
@@ -144,12 +153,12 @@ static bool winograd_rooms(uint64_t m, const struct layer *l,
         const struct cand_room small = {
             .bytes = FLX_WINO_BYTES(m, c, FLX_WINO_LEAST_C, t, 1u),
             .tiles = t,
-            .panels_ns = rate_ns(cost.alone, d->speed[SPEED_GEMM]),
+            .panels_ns = rate_ns(cost.alone, d->speed[SPEED_TRANSFORM]),
         };
         const struct cand_room large = {
             .bytes = FLX_WINO_MOST_BYTES(m, c, t),
             .tiles = t,
-            .panels_ns = rate_ns(cost.strip, d->speed[SPEED_GEMM]),
+            .panels_ns = rate_ns(cost.strip, d->speed[SPEED_TRANSFORM]),
             .at_once = t < most,
         };
         x[n++] = small;
@@ -159,9 +168,9 @@ static bool winograd_rooms(uint64_t m, const struct layer *l,
     k->room = x;
     k->n_room = n;
     k->row_tiles = size_div_up(l->dim[2], m);
-    k->all_ns = rate_ns(cost.all, d->speed[SPEED_GEMM]);
-    k->rows_ns = rate_ns(cost.rows, d->speed[SPEED_GEMM]);
-    k->panels_ns = rate_ns(cost.strip, d->speed[SPEED_GEMM]);
+    k->all_ns = box_ns(&cost, l, d);
+    k->rows_ns = rate_ns(cost.in, d->speed[SPEED_TRANSFORM]);
+    k->panels_ns = rate_ns(cost.strip, d->speed[SPEED_TRANSFORM]);
     return true;
 }
 

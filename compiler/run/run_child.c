@@ -266,8 +266,12 @@ const char *run_first_line(const char *path, struct cx *cx)
 const char *run_temp_make(struct cx *cx)
 {
     const char *base = getenv("TMPDIR");
-    char *dir = arena_printf(cx->keep, "%s/flexrun-XXXXXX",
-                             base && *base ? base : "/tmp");
+    return run_temp_make_in(base && *base ? base : "/tmp", cx);
+}
+
+const char *run_temp_make_in(const char *folder, struct cx *cx)
+{
+    char *dir = arena_printf(cx->keep, "%s/flexrun-XXXXXX", folder);
     undo_hold(cx->diag->undo);
     const bool ok = dir && mkdtemp(dir);
     if (ok) {

@@ -52,6 +52,8 @@ NODISCARD const char *run_first_line(const char *path, struct cx *cx);
 /* A new empty folder for one run, below $TMPDIR or /tmp; in cx->keep. NULL:
  * E_IO. */
 NODISCARD const char *run_temp_make(struct cx *cx);
+/* The same below `folder`. */
+NODISCARD const char *run_temp_make_in(const char *folder, struct cx *cx);
 /* Removes it with all it holds; NULL is allowed. */
 void run_temp_remove(const char *dir, struct cx *cx);
 

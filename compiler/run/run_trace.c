@@ -11,6 +11,13 @@ uint64_t run_now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static uint64_t busy_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 void run_trace_init(struct run_trace *t)
 {
     *t = (struct run_trace){.zero_ns = run_now_ns()};
@@ -40,7 +47,7 @@ void run_trace_hook(void *ctx, int kind, int end, uint32_t ix,
 {
     struct run_trace *t = ctx;
     struct run_lane *lane = &t->lane[kind ? RUN_LOADS : RUN_BOXES];
-    const uint64_t now = run_now_ns();
+    const uint64_t now = t->is_busy ? busy_ns() : run_now_ns();
     if (!end) {
         lane->now = (struct run_event){.begin_ns = now, .ix = ix};
         if (call) {
@@ -167,6 +174,32 @@ static uint64_t load_bytes(const struct flx_model *m, const uint32_t *load)
         bytes += c[i].stored_bytes;
     }
     return bytes;
+}
+
+uint32_t run_load_chunks(const struct flx_model *m, uint32_t plan,
+                         uint32_t chunk0)
+{
+    const struct flx_plan_head h = run_plan_head(m, plan);
+    const uint32_t *w = m->plan[plan] + h.load_off;
+    for (uint32_t at = 0; at < h.n_load_words;) {
+        switch ((enum flx_op)(w[at] & 15u)) {
+        case FLX_LOOP:
+            at += FLX_LOOP_WORDS;
+            break;
+        case FLX_END:
+            at += FLX_END_WORDS;
+            break;
+        case FLX_BOX:
+        case FLX_ROWS:
+        case FLX_LOAD:
+            if (load_chunk(m, w + at) == &m->chunk[chunk0]) {
+                return w[at + 2];
+            }
+            at += FLX_LOAD_WORDS;
+            break;
+        }
+    }
+    return 1; /* picked */
 }
 
 uint64_t run_streamed_bytes(const struct flx_model *m, uint32_t plan,

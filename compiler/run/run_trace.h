@@ -40,6 +40,8 @@ struct run_lane {
 /* Must stay where it is while in use. */
 struct run_trace {
     uint64_t zero_ns; /* of the trace's time axis */
+    bool is_busy;     /* times are those of the thread's processor: what other
+                         programs take does not count. No axis then. */
     struct run_lane lane[RUN_N_LANES];
 };
 
@@ -60,6 +62,11 @@ void run_trace_hook(void *ctx, int kind, int end, uint32_t ix,
 NODISCARD bool run_trace_print(const struct run_trace *t,
                                const struct run_model *m, struct cx *cx,
                                struct buf *out);
+
+/* Chunks of the plan's first load that begins with chunk0; 1 for one that was
+ * picked. flx_open must have checked the plan. */
+uint32_t run_load_chunks(const struct flx_model *m, uint32_t plan,
+                         uint32_t chunk0);
 
 /* Bytes that the first n_load executed loads of an inference under this plan
  * bring when all residents are there; per_layer (or NULL: n_layer counters)

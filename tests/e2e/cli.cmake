@@ -4,3 +4,5 @@ flexc_test(commands COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/cli/commands.sh
     $<TARGET_FILE:flexc> $<TARGET_FILE:flexzoo>)
 flexc_test(report COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/report.sh
     $<TARGET_FILE:flexc> $<TARGET_FILE:flexzoo> ${ONNX_PROTO_DIR})
+flexc_test(profile COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/cli/profile.sh
+    $<TARGET_FILE:flexc> $<TARGET_FILE:flexzoo>)

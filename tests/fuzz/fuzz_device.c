@@ -15,7 +15,7 @@ static bool is_same(const struct device *a, const struct device *b)
            a->read_latency_ns == b->read_latency_ns &&
            a->decode_bytes_per_ms == b->decode_bytes_per_ms &&
            a->loader_shares_core == b->loader_shares_core &&
-           a->step_ns == b->step_ns &&
+           a->step_ns == b->step_ns && a->cache_bytes == b->cache_bytes &&
            memcmp(a->speed, b->speed, sizeof a->speed) == 0;
 }
 

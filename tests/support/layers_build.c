@@ -27,7 +27,8 @@ void net_start(struct net *n, struct fixture *f)
         .read_latency_ns = 100000,
         .decode_bytes_per_ms = 1000000,
         .step_ns = 1000,
-        .speed = {50000, 10000, 10000, 10000, 10000},
+        .speed = {50000, 10000, 10000, 10000, 10000, 50000, 200, 2000},
+        .cache_bytes = UINT64_MAX,
     };
     n->opt.n_thread = 1;
     n->opt.device = &n->d;

@@ -11,7 +11,8 @@ static const struct device device = {
     .read_bytes_per_ms = 1,
     .decode_bytes_per_ms = 1,
     .step_ns = 7,
-    .speed = {1000, 1000, 1000, 1000, 1000},
+    .speed = {1000, 1000, 1000, 1000, 1000, 1000, 4, 40},
+    .cache_bytes = UINT64_MAX,
 };
 
 /* One convolution of [1, h, w, c] by o kernels of kh x kw. */
@@ -339,8 +340,10 @@ static void kern_cand__fills_the_block_by_name(void **state)
         }
     }
     assert_int_equal(c.box_ns, 7);
-    /* 20 channels take two panels of 16. */
-    assert_int_equal(c.all_ns, 1000000 / 20 * 32);
+    /* 64 pixels; 20 channels take two panels of 16; each of three runs of K
+     * costs 8 steps more. Then weights; both images fit any cache. */
+    assert_int_equal(c.all_ns,
+                     64 * 32 * (3 * 2 * 9 + 3 * 8) + 4 * 20 * 3 * 2 * 9);
 }
 
 static void cand_box_ns__shares_the_whole(void **state)

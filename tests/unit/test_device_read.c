@@ -39,6 +39,27 @@ static void device_read__turns_units_into_the_planners(void **state)
     assert_int_equal(d.speed[SPEED_WEIGHTS], 1000);
     assert_int_equal(d.speed[SPEED_EWISE], 900);
     assert_int_equal(d.speed[SPEED_POOL], 55);
+    /* Not there: parts of gemm, and any cache. */
+    assert_int_equal(d.speed[SPEED_WINOGRAD], 1666);
+    assert_int_equal(d.speed[SPEED_TRANSFORM], 8);
+    assert_int_equal(d.speed[SPEED_EXP], 83);
+    assert_true(d.cache_bytes == UINT64_MAX);
+}
+
+static void device_read__takes_what_may_be_missing(void **state)
+{
+    struct fixture *f = *state;
+    struct device d;
+    const char *const text = arena_printf(&f->keep,
+                                          "%sexp 1 Gop/s\ncache 2 MiB\n"
+                                          "winograd 3 GMAC/s\n"
+                                          "transform 40 Mop/s\n",
+                                          good);
+    assert_true(device_parse(span_of_str(text), &f->cx, &d));
+    assert_int_equal(d.speed[SPEED_WINOGRAD], 3000);
+    assert_int_equal(d.speed[SPEED_TRANSFORM], 40);
+    assert_int_equal(d.speed[SPEED_EXP], 1000);
+    assert_int_equal(d.cache_bytes, 2 << 20);
 }
 
 /* `good` with one line replaced (NULL: taken out). */
@@ -133,6 +154,7 @@ static void device_read__prints_what_it_reads_back(void **state)
     assert_int_equal(a.loader_shares_core, b.loader_shares_core);
     assert_int_equal(a.step_ns, b.step_ns);
     assert_memory_equal(a.speed, b.speed, sizeof a.speed);
+    assert_true(a.cache_bytes == b.cache_bytes);
 }
 
 /* Each target names a profile that the build ships. */
@@ -157,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(device_read__turns_units_into_the_planners),
+        FIXTURE_TEST(device_read__takes_what_may_be_missing),
         FIXTURE_TEST(device_read__refuses_every_missing_key),
         FIXTURE_TEST(device_read__refuses_what_it_does_not_understand),
         FIXTURE_TEST(device_read__names_the_line_of_the_fault),

@@ -22,6 +22,7 @@ static const struct unit per_ms[] = {
 static const struct unit per_us[] = {{"MB/s", 1}, {"GB/s", 1000}, {NULL, 0}};
 static const struct unit macs[] = {{"MMAC/s", 1}, {"GMAC/s", 1000}, {NULL, 0}};
 static const struct unit ops[] = {{"Mop/s", 1}, {"Gop/s", 1000}, {NULL, 0}};
+static const struct unit bytes[] = {{"KiB", 1024}, {"MiB", 1048576}, {NULL, 0}};
 static const struct unit ns[] = {
     {"ns", 1}, {"us", 1000}, {"ms", 1000000}, {NULL, 0}};
 
@@ -29,32 +30,45 @@ static const struct unit ns[] = {
 static const char *const storages[] = {"read", "mapped", NULL};
 static const char *const yes_no[] = {"no", "yes", NULL};
 
-enum field_kind { FIELD_NAME, FIELD_CHOICE, FIELD_SPEED, FIELD_TIME };
+enum field_kind { FIELD_NAME, FIELD_CHOICE, FIELD_SPEED, FIELD_AMOUNT };
 struct field {
     const char *key;
     enum field_kind kind;
-    size_t off; /* of a uint64_t: FIELD_SPEED (not 0), FIELD_TIME */
+    size_t off; /* of a uint64_t: FIELD_SPEED (not 0), FIELD_AMOUNT */
     const struct unit *unit;
     const char *const *choice;
+    uint32_t part; /* not 0: may be missing, and is then so many tenths of a
+                      time less than `gemm`; NEVER: then it is UINT64_MAX */
 };
-#define SPEED_AT(IX) (offsetof(struct device, speed) + (IX) * sizeof(uint64_t))
+#define NEVER UINT32_MAX
 enum { KEY_NAME, KEY_STORAGE, KEY_SHARES };
 static const struct field fields[] = {
-    [KEY_NAME] = {"name", FIELD_NAME, 0, NULL, NULL},
-    [KEY_STORAGE] = {"storage", FIELD_CHOICE, 0, NULL, storages},
-    [KEY_SHARES] = {"loader-shares-core", FIELD_CHOICE, 0, NULL, yes_no},
-    {"read", FIELD_SPEED, offsetof(struct device, read_bytes_per_ms), per_ms,
-     NULL},
-    {"read-latency", FIELD_TIME, offsetof(struct device, read_latency_ns), ns,
-     NULL},
-    {"decode", FIELD_SPEED, offsetof(struct device, decode_bytes_per_ms),
-     per_ms, NULL},
-    {"step", FIELD_TIME, offsetof(struct device, step_ns), ns, NULL},
-    {"gemm", FIELD_SPEED, SPEED_AT(SPEED_GEMM), macs, NULL},
-    {"depthwise", FIELD_SPEED, SPEED_AT(SPEED_DEPTHWISE), macs, NULL},
-    {"weights", FIELD_SPEED, SPEED_AT(SPEED_WEIGHTS), per_us, NULL},
-    {"ewise", FIELD_SPEED, SPEED_AT(SPEED_EWISE), per_us, NULL},
-    {"pool", FIELD_SPEED, SPEED_AT(SPEED_POOL), ops, NULL},
+    [KEY_NAME] = {.key = "name", .kind = FIELD_NAME},
+    [KEY_STORAGE] = {.key = "storage",
+                     .kind = FIELD_CHOICE,
+                     .choice = storages},
+    [KEY_SHARES] = {.key = "loader-shares-core",
+                    .kind = FIELD_CHOICE,
+                    .choice = yes_no},
+#define NUMBER(KEY, KIND, MEMBER, UNIT, PART)                                  \
+    {                                                                          \
+        .key = (KEY), .kind = FIELD_##KIND,                                    \
+        .off = offsetof(struct device, MEMBER), .unit = (UNIT), .part = (PART) \
+    }
+    NUMBER("read", SPEED, read_bytes_per_ms, per_ms, 0),
+    NUMBER("read-latency", AMOUNT, read_latency_ns, ns, 0),
+    NUMBER("decode", SPEED, decode_bytes_per_ms, per_ms, 0),
+    NUMBER("step", AMOUNT, step_ns, ns, 0),
+    NUMBER("gemm", SPEED, speed[SPEED_GEMM], macs, 0),
+    NUMBER("depthwise", SPEED, speed[SPEED_DEPTHWISE], macs, 0),
+    NUMBER("weights", SPEED, speed[SPEED_WEIGHTS], per_us, 0),
+    NUMBER("ewise", SPEED, speed[SPEED_EWISE], per_us, 0),
+    NUMBER("pool", SPEED, speed[SPEED_POOL], ops, 0),
+    NUMBER("winograd", SPEED, speed[SPEED_WINOGRAD], macs, 12),
+    NUMBER("transform", SPEED, speed[SPEED_TRANSFORM], ops, 2500),
+    NUMBER("exp", SPEED, speed[SPEED_EXP], ops, 240),
+    NUMBER("cache", AMOUNT, cache_bytes, bytes, NEVER),
+#undef NUMBER
 };
 
 /* A line cut into words. */
@@ -157,10 +171,21 @@ static bool read_field(struct cx *cx, const struct line *x,
     case FIELD_CHOICE:
         return read_choice(cx, x, f, d);
     case FIELD_SPEED:
-    case FIELD_TIME:
+    case FIELD_AMOUNT:
         return read_number(cx, x, f, d);
     }
     return false;
+}
+
+/* A key that came out with a later version. `gemm` is there. */
+static void set_default(const struct field *f, struct device *d)
+{
+    const uint64_t v =
+        f->part == NEVER
+            ? UINT64_MAX
+            : size_max(1, d->speed[SPEED_GEMM] / f->part * 10 +
+                              d->speed[SPEED_GEMM] % f->part * 10 / f->part);
+    memcpy((unsigned char *)d + f->off, &v, sizeof v);
 }
 
 bool device_parse(struct span text, struct cx *cx, struct device *d)
@@ -193,9 +218,12 @@ bool device_parse(struct span text, struct cx *cx, struct device *d)
         }
     }
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-        if (!seen[i]) {
+        if (!seen[i] && fields[i].part == 0) {
             return diag_error(cx->diag, E_DEVICE, at_line(x.number),
                               "key '%s' is missing", fields[i].key);
+        }
+        if (!seen[i]) {
+            set_default(&fields[i], &out);
         }
     }
     *d = out;
@@ -232,10 +260,13 @@ bool device_print(const struct device *d, struct buf *out)
                            : yes_no[d->loader_shares_core]);
             break;
         case FIELD_SPEED:
-        case FIELD_TIME:
+        case FIELD_AMOUNT:
             memcpy(&v, (const unsigned char *)d + f->off, sizeof v);
-            buf_printf(out, "%s %llu %s\n", f->key, (unsigned long long)v,
-                       f->unit[0].name);
+            if (f->part != NEVER || v != UINT64_MAX) {
+                buf_printf(out, "%s %llu %s\n", f->key,
+                           (unsigned long long)(v / f->unit[0].factor),
+                           f->unit[0].name);
+            }
             break;
         }
     }

@@ -12,7 +12,15 @@
  *   depthwise      NUMBER MMAC/s | GMAC/s
  *   weights        NUMBER MB/s | GB/s            read by a product
  *   ewise          NUMBER MB/s | GB/s            moved by elementwise layers
- *   pool           NUMBER Mop/s | Gop/s          input elements x window */
+ *   pool           NUMBER Mop/s | Gop/s          input elements x window
+ *
+ * and, which may be missing (then as much of gemm as is said):
+ *
+ *   winograd       NUMBER MMAC/s | GMAC/s        on transformed tiles (5/6)
+ *   transform      NUMBER Mop/s | Gop/s          6x6 tiles (1/250)
+ *   exp            NUMBER Mop/s | Gop/s          exponentials (1/24)
+ *   cache          NUMBER KiB | MiB              weights that stay near (all)
+ */
 #ifndef FLEXC_FRONTEND_DEVICE_DEVICE_READ_H
 #define FLEXC_FRONTEND_DEVICE_DEVICE_READ_H
 

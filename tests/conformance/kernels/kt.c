@@ -14,7 +14,8 @@ static const struct device kt_device = {
     .read_bytes_per_ms = 1000000,
     .decode_bytes_per_ms = 1000000,
     .step_ns = 100,
-    .speed = {10000, 5000, 10000, 10000, 5000},
+    .speed = {10000, 5000, 10000, 10000, 5000, 10000, 40, 400},
+    .cache_bytes = UINT64_MAX,
 };
 
 const char *kt_isa(uint32_t i)

@@ -1,0 +1,1 @@
+flexc_unit_test(profile_fit LIBS flexc_cli)
