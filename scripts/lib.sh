@@ -160,3 +160,19 @@ flexc_keep() {
     rm -rf "$(dirname "$1")"
     return $is_kept
 }
+
+# flexc_figures MARK: replaces what is between the lines "<!-- MARK begin -->"
+# and "<!-- MARK end -->" of docs/TRUST.md by standard input. Nothing else
+# writes figures there.
+flexc_figures() {
+    doc=${root:?}/docs/TRUST.md
+    grep -q "^<!-- $1 begin -->\$" "$doc" || die "$doc has no place for $1"
+    figures=$(mktemp)
+    awk -v mark="$1" '
+        FILENAME == "-" { text = text $0 "\n"; next }
+        $0 == "<!-- " mark " end -->" { off = 0; printf "%s", text }
+        !off
+        $0 == "<!-- " mark " begin -->" { off = 1 }' - "$doc" >"$figures"
+    cat "$figures" >"$doc"
+    rm -f "$figures"
+}

@@ -3,7 +3,9 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
+#include "base/arena.h"
 #include "base/diag.h"
+#include "planner/planner.h"
 
 enum { HUMAN_CAP = 16 };
 
@@ -114,7 +116,25 @@ static bool shape_json(const struct layers *l, cJSON *o)
     return ok;
 }
 
-static bool plan_json(const struct cli_result *r, uint32_t ix, cJSON *list)
+/* "switch": the worst way to each other plan. */
+static bool switch_json(const struct cli_result *r, uint32_t ix,
+                        const struct plan_delay *delay, cJSON *o)
+{
+    cJSON *list = cJSON_AddArrayToObject(o, "switch");
+    bool ok = list;
+    for (uint32_t i = 0; ok && i < r->n_plan; i++) {
+        const struct plan_delay *w = &delay[(uint64_t)ix * r->n_plan + i];
+        cJSON *e = NULL;
+        ok = i == ix ||
+             ((e = cJSON_CreateObject()) && cJSON_AddItemToArray(list, e) &&
+              num(e, "to", i) && num(e, "steps", (double)w->n_box) &&
+              num(e, "us", (double)w->ns / 1e3));
+    }
+    return ok;
+}
+
+static bool plan_json(const struct cli_result *r, uint32_t ix,
+                      const struct plan_delay *delay, cJSON *list)
 {
     const struct plan *p = &r->plans->plan[ix];
     cJSON *o = cJSON_CreateObject();
@@ -128,6 +148,7 @@ static bool plan_json(const struct cli_result *r, uint32_t ix, cJSON *list)
            num(o, "resident_bytes", (double)p->resident_bytes) &&
            num(o, "plan_bytes", (double)r->plan_bytes[ix]) &&
            str(o, "peak_node", peak_node(r, p)) &&
+           switch_json(r, ix, delay, o) &&
            (entries = cJSON_AddArrayToObject(o, "entries")) &&
            (e = cJSON_CreateObject()) && cJSON_AddItemToArray(entries, e) &&
            str(e, "name", "main") && shape_json(r->layers, e) &&
@@ -142,6 +163,13 @@ static bool plan_json(const struct cli_result *r, uint32_t ix, cJSON *list)
 bool cli_json(const struct cli_result *r, struct cx *cx, struct buf *out)
 {
     uint64_t macs = 0;
+    struct plan_delay *delay = arena_new(cx->scratch, struct plan_delay,
+                                         (uint64_t)r->n_plan * r->n_plan);
+    if (!delay ||
+        !plan_switch_delays(r->layers, r->chunks, r->cands, r->args->opt.device,
+                            r->plans, r->n_plan, cx, delay)) {
+        return false;
+    }
     for (uint32_t i = 0; i < r->layers->n_layer; i++) {
         macs += r->layers->layer[i].macs;
     }
@@ -157,7 +185,7 @@ bool cli_json(const struct cli_result *r, struct cx *cx, struct buf *out)
               str(root, "min_budget_node", peak_node(r, r->least)) &&
               (plans = cJSON_AddArrayToObject(root, "plans"));
     for (uint32_t i = 0; ok && i < r->n_plan; i++) {
-        ok = plan_json(r, i, plans);
+        ok = plan_json(r, i, delay, plans);
     }
     return emit(root, ok, cx, out);
 }

@@ -223,8 +223,14 @@ static bool compile(const struct run_argv *v, const struct paths *p,
 }
 
 static bool compile_into_place(const struct run_argv *v, const struct paths *p,
-                               const char *key, struct cx *cx)
+                               const char *key, const char *version,
+                               struct cx *cx)
 {
+    const char *const text =
+        arena_printf(cx->scratch, "%s\n%s\n", key, version);
+    if (!text) {
+        return false;
+    }
     struct undo *const undo = cx->diag->undo;
     undo_add(undo, UNDO_FILE, p->temp);
     bool ok = compile(v, p, cx);
@@ -237,7 +243,7 @@ static bool compile_into_place(const struct run_argv *v, const struct paths *p,
              diag_error(cx->diag, E_IO, at_file(p->so),
                         "cannot rename the library into place: %s",
                         strerror(errno));
-        ok = ok && file_write(p->key, span_of_str(key), cx->scratch, cx->diag);
+        ok = ok && file_write(p->key, span_of_str(text), cx->scratch, cx->diag);
     }
     (void)unlink(p->temp); /* there after a failure only */
     undo_drop(undo, p->temp);
@@ -258,7 +264,9 @@ bool run_build(const char *dir, const char *name, bool no_build, struct cx *cx,
         !find_headers(cx, &h)) {
         return false;
     }
-    const char *version = compiler_version(compiler, cx);
+    /* Without a child the version is the one that built it. */
+    const char *version =
+        no_build ? run_line(p.key, 1, cx) : compiler_version(compiler, cx);
     if (!version || !run_argv_words(&v, compiler) ||
         !run_argv_words(&v, flags) || !run_argv_words(&v, "-shared -fPIC") ||
         !run_argv_add2(&v, "-I", h.root) ||
@@ -266,7 +274,7 @@ bool run_build(const char *dir, const char *name, bool no_build, struct cx *cx,
         !make_key(&v, p.source, p.header, version, &h, cx, key)) {
         return false;
     }
-    const char *old = run_first_line(p.key, cx);
+    const char *old = run_line(p.key, 0, cx);
     *so_path = p.so;
     if (file_exists(p.so) && strcmp(old, key) == 0) {
         return true;
@@ -288,5 +296,5 @@ bool run_build(const char *dir, const char *name, bool no_build, struct cx *cx,
         !run_argv_add(&v, "-lm")) {
         return false;
     }
-    return compile_into_place(&v, &p, key, cx);
+    return compile_into_place(&v, &p, key, version, cx);
 }

@@ -11,7 +11,8 @@
  * of DIR/Makefile and the runtime's headers, unless DIR/NAME.so.key says that
  * it was made from the same source, headers, flags and compiler. The headers
  * are those of $FLEXRT_INCLUDE, of this program's prefix, or of the source tree
- * it was built from. With no_build a missing or stale library is refused.
+ * it was built from. With no_build a missing or stale library is refused,
+ * and no child is started: that $CC is of the same version as then is believed.
  *
  *   so_path  the library, in cx->keep
  *

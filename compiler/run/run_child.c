@@ -244,7 +244,7 @@ const char *run_child_own_dir(struct arena *a)
     return path_dir(a, path);
 }
 
-const char *run_first_line(const char *path, struct cx *cx)
+const char *run_line(const char *path, uint32_t ix, struct cx *cx)
 {
     struct file_map map;
     struct span line = span_of_str("");
@@ -254,8 +254,10 @@ const char *run_first_line(const char *path, struct cx *cx)
         return "";
     }
     struct span rest = map.bytes;
-    if (!span_line(&rest, &line)) {
-        line = span_of_str("");
+    for (uint32_t i = 0; i <= ix; i++) {
+        if (!span_line(&rest, &line)) {
+            line = span_of_str("");
+        }
     }
     const char *text =
         arena_strndup(cx->scratch, (const char *)line.data, line.len);

@@ -46,8 +46,8 @@ bool run_child_exists(const char *program, struct arena *scratch);
 /* The folder of this program's own file; NULL when unknown or E_MEMORY. */
 const char *run_child_own_dir(struct arena *a);
 
-/* The first line of a file of text, without its end, or "". */
-NODISCARD const char *run_first_line(const char *path, struct cx *cx);
+/* Line ix, from 0, of a file of text, without its end, or "". */
+NODISCARD const char *run_line(const char *path, uint32_t ix, struct cx *cx);
 
 /* A new empty folder for one run, below $TMPDIR or /tmp; in cx->keep. NULL:
  * E_IO. */

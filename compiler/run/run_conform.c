@@ -133,7 +133,7 @@ static bool explain(struct test *t, const char *log, const char *model,
                     int code)
 {
     static const char mark[] = "error ";
-    const char *line = run_first_line(log, &t->cx);
+    const char *line = run_line(log, 0, &t->cx);
     const size_t prefix = strlen(model);
     if (strncmp(line, model, prefix) == 0 && line[prefix] == ':') {
         line += prefix + 1;

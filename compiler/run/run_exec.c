@@ -189,7 +189,7 @@ static uint32_t arena_for(const struct run_setup *s)
     const struct flx_model *m = s->model->tables;
     uint32_t most = flx_arena_bytes(m, s->plan);
     for (uint32_t i = 0; s->switches && i < m->n_plan; i++) {
-        bool is_used = s->switches->is_random;
+        bool is_used = s->switches->is_random || s->switches->is_all;
         for (uint32_t k = 0; k < s->switches->n; k++) {
             is_used = is_used || s->switches->request[k].plan == i;
         }
@@ -257,6 +257,17 @@ static bool note_switch(struct session *s, uint32_t run, uint32_t step,
     return w;
 }
 
+/* One call of flx_step, timed. */
+static enum flx_err step_timed(struct session *s)
+{
+    const uint64_t begin = run_now_ns();
+    const enum flx_err err = flx_step(s->rt);
+    const uint64_t ns = run_now_ns() - begin;
+    s->out->longest_step_ns =
+        ns > s->out->longest_step_ns ? ns : s->out->longest_step_ns;
+    return err;
+}
+
 /* One inference step by step, asking for plans on the way. */
 static bool run_with_switches(struct session *s, uint32_t run)
 {
@@ -271,7 +282,7 @@ static bool run_with_switches(struct session *s, uint32_t run)
         if (plan != RUN_NO_PLAN && flx_switch_plan(s->rt, plan) != FLX_OK) {
             s->out->n_refused++;
         }
-        err = flx_step(s->rt);
+        err = step_timed(s);
         flx_query(s->rt, &after);
         if (after.arena_bytes > s->out->arena_peak) {
             s->out->arena_peak = after.arena_bytes;
@@ -287,7 +298,10 @@ static bool run_with_switches(struct session *s, uint32_t run)
 
 static bool run_whole(struct session *s)
 {
-    const enum flx_err err = flx_run(s->rt);
+    enum flx_err err = FLX_PENDING;
+    while (err == FLX_PENDING) {
+        err = step_timed(s);
+    }
     struct flx_info info;
     flx_query(s->rt, &info);
     s->out->n_step = info.step;
@@ -363,6 +377,81 @@ static int compare_ms(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* ---- every switch -------------------------------------------------------- */
+
+/* One inference begun under w->from, in which w->to is asked for before step
+ * `at`; n_step is how many it took. */
+static bool try_switch(struct session *s, struct run_pair *w, uint32_t at,
+                       uint32_t *n_step)
+{
+    struct flx_info before;
+    struct flx_info info;
+    if (flx_switch_plan(s->rt, w->from) != FLX_OK) {
+        return refused(s, FLX_E_PLAN);
+    }
+    enum flx_err err = flx_settle(s->rt);
+    if (err != FLX_OK) {
+        return refused(s, err);
+    }
+    write_inputs(s);
+    flx_query(s->rt, &before);
+    uint32_t step = 0;
+    uint32_t held = UINT32_MAX; /* the step that ran first under w->to */
+    for (err = FLX_PENDING; err == FLX_PENDING; step++) {
+        if (step == at && flx_switch_plan(s->rt, w->to) != FLX_OK) {
+            return refused(s, FLX_E_PLAN);
+        }
+        err = flx_step(s->rt);
+        flx_query(s->rt, &info);
+        if (held == UINT32_MAX && info.n_switch != before.n_switch) {
+            held = info.inside ? step : step + 1;
+        }
+    }
+    *n_step = step;
+    if (err != FLX_OK) {
+        return refused(s, err);
+    }
+    if (at >= step) {
+        return true;
+    }
+    if (info.plan_id != w->to || info.n_switch != before.n_switch + 1) {
+        return diag_error(s->cx->diag, E_INTERNAL, at_file(s->m->name),
+                          "plan %" PRIu32 ", asked for at step %" PRIu32
+                          " of plan %" PRIu32 ", does not hold at its end",
+                          w->to, at, w->from);
+    }
+    w->n_try++;
+    w->us = info.switch_us > w->us ? info.switch_us : w->us;
+    w->step = held - at > w->step ? held - at : w->step;
+    return true;
+}
+
+/* Every pair of plans at every step, each output compared. */
+static bool run_every_switch(struct session *s, char (*hex)[SHA256_HEX_CAP])
+{
+    const uint32_t n_plan = s->m->n_plan;
+    for (uint32_t i = 0; i < n_plan * n_plan; i++) {
+        if (i / n_plan == i % n_plan) {
+            continue;
+        }
+        struct run_pair *w = arena_push(s->cx->keep, s->out->pair,
+                                        &s->out->n_pair, &s->out->cap_pair);
+        if (!w) {
+            return false;
+        }
+        *w = (struct run_pair){.from = i / n_plan, .to = i % n_plan};
+        uint32_t n_step = 1;
+        for (uint32_t at = 0; at < n_step; at++) {
+            if (!try_switch(s, w, at, &n_step) ||
+                !check_digests(s, s->setup->n_warmup + s->setup->n_run + at,
+                               hex)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 /* All inferences; the runtime is open. */
 static bool run_all(struct session *s)
 {
@@ -383,8 +472,11 @@ static bool run_all(struct session *s)
             run_trace_restart(setup->trace);
         }
         write_inputs(s);
+        if (i == setup->n_warmup) {
+            s->out->longest_step_ns = 0;
+        }
         const uint64_t begin = run_now_ns();
-        if (setup->switches && is_timed
+        if (setup->switches && !setup->switches->is_all && is_timed
                 ? !run_with_switches(s, i - setup->n_warmup)
                 : !run_whole(s)) {
             return false;
@@ -396,6 +488,10 @@ static bool run_all(struct session *s)
         if (!check_digests(s, i, hex)) {
             return false;
         }
+    }
+    if (setup->switches && setup->switches->is_all &&
+        !run_every_switch(s, hex)) {
+        return false;
     }
     /* Waits for loads that belong to an inference that will not come. */
     flx_set_trace(s->rt, NULL, NULL);

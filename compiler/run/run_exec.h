@@ -36,21 +36,36 @@ struct run_switched {
     uint32_t released; /* bytes given back; 0 when the arena grew */
 };
 
+/* All tries from one plan to another: asked for before each step in turn, in
+ * an inference each, and obeyed in it. */
+struct run_pair {
+    uint32_t from;
+    uint32_t to;
+    uint32_t n_try;
+    uint32_t us;   /* the longest, from request to done */
+    uint32_t step; /* the most steps in between */
+};
+
 struct run_result {
     uint32_t plan; /* begun with */
     struct flx_plan_head head;
     double *ms; /* of each timed inference, ascending */
     uint32_t n_run;
-    uint64_t arena_peak;    /* bytes: the largest plan that ran */
-    uint64_t rss_over_idle; /* bytes: peak RSS less that before flx_open */
-    uint64_t bytes_read;    /* from flx_open to the last output: of the first
-                               inference and the streamed ones of the others */
-    uint64_t bytes_ahead;   /* besides, for an inference that did not come */
-    uint64_t n_read;        /* loads, those too */
-    uint32_t n_step;        /* executed in the last inference */
+    uint64_t arena_peak;      /* bytes: the largest plan that ran */
+    uint64_t rss_over_idle;   /* bytes: peak RSS less that before flx_open */
+    uint64_t bytes_read;      /* from flx_open to the last output: of the first
+                                 inference and the streamed ones of the others */
+    uint64_t bytes_ahead;     /* besides, for an inference that did not come */
+    uint64_t n_read;          /* loads, those too */
+    uint64_t longest_step_ns; /* of flx_step in timed inferences, with its
+                                 waits for loads and switches */
+    uint32_t n_step;          /* executed in the last inference */
     struct run_switched *switched;
     uint32_t n_switched;
     uint32_t cap_switched;
+    struct run_pair *pair; /* --switch all; else none */
+    uint32_t n_pair;
+    uint32_t cap_pair;
     uint32_t n_refused;        /* requests that had no effect, by last_switch */
     struct run_tensor *output; /* of the last inference, in order */
     uint32_t n_output;

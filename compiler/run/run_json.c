@@ -64,6 +64,21 @@ static bool add_switches(const struct run_result *r, cJSON *o)
     return list;
 }
 
+static bool add_pairs(const struct run_result *r, cJSON *o)
+{
+    cJSON *list = cJSON_AddArrayToObject(o, "switch_pairs");
+    for (uint32_t i = 0; i < r->n_pair; i++) {
+        const struct run_pair *w = &r->pair[i];
+        cJSON *e = add_object(list);
+        if (!e || !num(e, "from", w->from) || !num(e, "to", w->to) ||
+            !num(e, "tries", w->n_try) || !num(e, "steps", w->step) ||
+            !num(e, "us", w->us)) {
+            return false;
+        }
+    }
+    return list;
+}
+
 static bool add_outputs(const struct run_result *r, cJSON *o)
 {
     cJSON *list = cJSON_AddArrayToObject(o, "outputs");
@@ -114,8 +129,10 @@ static bool fill(const struct run_report *report, cJSON *o)
            num(o, "bytes_read", (double)r->bytes_read) &&
            num(o, "bytes_ahead", (double)r->bytes_ahead) &&
            num(o, "loads", (double)r->n_read) && num(o, "steps", r->n_step) &&
-           add_switches(r, o) && add_outputs(r, o) &&
-           (!report->layer || add_layers(report, o));
+           num(o, "longest_step_us", (double)r->longest_step_ns / 1e3) &&
+           num(o, "plan_longest_step_us", r->head.longest_step_us) &&
+           add_switches(r, o) && (r->n_pair == 0 || add_pairs(r, o)) &&
+           add_outputs(r, o) && (!report->layer || add_layers(report, o));
 }
 
 bool run_json_print(const struct run_report *r, uint32_t n, struct cx *cx,
@@ -167,6 +184,13 @@ void run_text_print(const struct run_report *report, struct buf *out)
                    "  step %" PRIu32 ": plan %" PRIu32 " -> %" PRIu32
                    " in %" PRIu32 " us, released %" PRIu32 " bytes\n",
                    w->step, w->from, w->to, w->us, w->released);
+    }
+    for (uint32_t i = 0; i < r->n_pair; i++) {
+        const struct run_pair *w = &r->pair[i];
+        buf_printf(out,
+                   "  plan %" PRIu32 " -> %" PRIu32 " at each of %" PRIu32
+                   " steps: after at most %" PRIu32 " steps, %" PRIu32 " us\n",
+                   w->from, w->to, w->n_try, w->step, w->us);
     }
     if (r->n_refused > 0) {
         buf_printf(out, "  %" PRIu32 " requests to switch were refused\n",

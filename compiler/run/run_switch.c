@@ -28,6 +28,11 @@ bool run_switch_parse(const char *text, uint32_t n_plan, struct cx *cx,
 {
     struct run_switches s = {.n_plan = n_plan};
     static const char random[] = "random:";
+    if (strcmp(text, "all") == 0) {
+        s.is_all = true;
+        *out = s;
+        return true;
+    }
     if (strncmp(text, random, sizeof random - 1) == 0) {
         s.is_random = true;
         if (!parse_u64(text + sizeof random - 1, &s.seed)) {

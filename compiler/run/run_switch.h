@@ -16,15 +16,16 @@ struct run_request {
 };
 
 struct run_switches {
+    bool is_all; /* every pair of plans at every step, besides the runs */
     bool is_random;
     uint64_t seed;
     uint32_t n_plan;
-    const struct run_request *request; /* n of them, unless random */
+    const struct run_request *request; /* n of them, unless all or random */
     uint32_t n;
 };
 
-/* Parses "STEP:PLAN,..." or "random:SEED" for a model of n_plan plans; memory
- * of cx->keep. false: E_USAGE at --switch. */
+/* Parses "STEP:PLAN,...", "random:SEED" or "all" for a model of n_plan plans;
+ * memory of cx->keep. false: E_USAGE at --switch. */
 NODISCARD bool run_switch_parse(const char *text, uint32_t n_plan,
                                 struct cx *cx, struct run_switches *out);
 

@@ -213,9 +213,8 @@ struct flx {
     /* Switch requests: plan id | ticket << 16. The requester writes a word that
      * differs from the one it saw; the runtime only reads it. */
     _Atomic uint32_t request;
-    uint32_t handled; /* last request that was executed or dropped */
-    uint32_t seen;    /* last request that was noticed, and when */
-    uint64_t seen_us;
+    _Atomic uint32_t request_us; /* when, modulo 2^32; written before */
+    uint32_t handled;            /* last request that was executed or dropped */
 
     uint64_t bytes_read;
     uint64_t n_read;

@@ -106,8 +106,8 @@ static void start(const struct flx_model *m, const struct flx_port *port,
     rt->plan = m->plan[plan_id];
     rt->plan_id = plan_id;
     atomic_init(&rt->request, plan_id);
+    atomic_init(&rt->request_us, 0);
     rt->handled = plan_id;
-    rt->seen = plan_id;
     flx_rewind(rt);
     const uint32_t used = flx_plan_head(rt->plan)->arena_bytes;
     if (port->release && used < arena_bytes) {

@@ -279,6 +279,10 @@ static enum flx_err answer(struct flx *rt, uint32_t request, enum flx_err err)
 static enum flx_err enter(struct flx *rt, uint32_t request,
                           const struct meeting *at)
 {
+    /* Of this request or a later one, never in the future: both come before
+     * the end below. */
+    const uint32_t since_us =
+        atomic_load_explicit(&rt->request_us, memory_order_relaxed);
     const uint32_t plan_id = request & 0xffffu;
     const uint32_t *to = rt->model->plan[plan_id];
     const uint32_t old_bytes = flx_plan_head(rt->plan)->arena_bytes;
@@ -319,7 +323,7 @@ static enum flx_err enter(struct flx *rt, uint32_t request,
                          rt->released_bytes);
     }
     rt->n_switch++;
-    rt->switch_us = (uint32_t)(flx_now(rt) - rt->seen_us);
+    rt->switch_us = (uint32_t)flx_now(rt) - since_us;
     return answer(rt, request, FLX_OK);
 }
 
@@ -329,10 +333,6 @@ enum flx_err flx_switch_here(struct flx *rt)
         atomic_load_explicit(&rt->request, memory_order_acquire);
     if (request == rt->handled) {
         return FLX_OK;
-    }
-    if (request != rt->seen) {
-        rt->seen = request;
-        rt->seen_us = flx_now(rt);
     }
     if ((request & 0xffffu) == rt->plan_id) {
         return answer(rt, request, FLX_OK);
@@ -356,6 +356,8 @@ enum flx_err flx_switch_plan(struct flx *rt, uint32_t plan_id)
     const uint32_t last =
         atomic_load_explicit(&rt->request, memory_order_relaxed);
     const uint32_t ticket = ((last >> 16) + 1) & 0xffffu;
+    atomic_store_explicit(&rt->request_us, (uint32_t)flx_now(rt),
+                          memory_order_relaxed);
     atomic_store_explicit(&rt->request, plan_id | ticket << 16,
                           memory_order_release);
     return FLX_OK;

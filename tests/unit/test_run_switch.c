@@ -13,9 +13,9 @@ static void list__asks_at_its_steps(void **state)
 
 static void list__refuses_what_is_not_step_and_plan(void **state)
 {
-    static const char *const bad[] = {"",      "1",      "1:",      ":1",
-                                      "1:3",   "1:1,",   "a:1",     "1:-1",
-                                      "1:1:1", "random", "random:", "random:x"};
+    static const char *const bad[] = {
+        "",     "1",     "1:",     ":1",      "1:3",      "1:1,", "a:1",
+        "1:-1", "1:1:1", "random", "random:", "random:x", "all:1"};
     struct fixture *f = *state;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct run_switches s;
@@ -49,11 +49,21 @@ static void random__repeats_with_its_seed_and_reaches_every_plan(void **state)
     assert_in_range(n_asked, 100, 260);
 }
 
+static void all__asks_for_nothing_in_the_timed_runs(void **state)
+{
+    struct fixture *f = *state;
+    struct run_switches s;
+    assert_true(run_switch_parse("all", 3, &f->cx, &s));
+    assert_true(s.is_all && !s.is_random);
+    assert_int_equal(run_switch_at(&s, 0, 0, 10), RUN_NO_PLAN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(list__asks_at_its_steps),
         FIXTURE_TEST(list__refuses_what_is_not_step_and_plan),
+        FIXTURE_TEST(all__asks_for_nothing_in_the_timed_runs),
         FIXTURE_TEST(random__repeats_with_its_seed_and_reaches_every_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,7 +68,7 @@ enum flx_err flx_step(struct flx *rt);
  *
  * FLX_E_PLAN   no such plan, or larger than the arena; rt unchanged
  *
- * Any thread or interrupt; one atomic store, no wait. */
+ * Any thread or interrupt; two atomic stores and port->now_us, no wait. */
 enum flx_err flx_switch_plan(struct flx *rt, uint32_t plan_id);
 
 /* Like flx_switch_plan, with the largest plan that needs at most `bytes` bytes
@@ -91,7 +91,8 @@ struct flx_info {
     uint32_t n_ahead;  /* between inferences: load instructions done for the
                           next one, counted above; 0 inside */
     uint32_t n_switch; /* switches that took effect */
-    uint32_t switch_us;       /* of the last one: request seen to done */
+    uint32_t switch_us;       /* of the last one: from flx_switch_plan until the
+                                 new plan holds and the top is released */
     uint32_t released_bytes;  /* by the last switch; 0 when it grew */
     enum flx_err last_switch; /* FLX_OK, or why the last request was dropped */
     uint16_t layer;           /* of the last executed box, for traces */

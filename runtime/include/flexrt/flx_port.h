@@ -93,7 +93,9 @@ struct flx_port {
      * has an instruction or a unit for it. NULL: the core's tables. */
     uint32_t (*crc32c)(void *ctx, uint32_t crc, const void *src, uint32_t len);
 
-    uint64_t (*now_us)(void *ctx); /* any epoch; NULL: times read 0 */
+    /* Any epoch; NULL: times read 0. Called by whoever calls flx_switch_plan,
+     * an interrupt too. */
+    uint64_t (*now_us)(void *ctx);
 
     /* The arena's top. release: `bytes` bytes at `from`, which reach to what
      * was released before or to the arena's end, are not used any more.

@@ -76,6 +76,16 @@ void flx_posix_file_close(struct flx_posix *p)
     close(p->fd);
 }
 
+/* At most so much through the cache at once: while pages are copied they cannot
+ * be reclaimed, and under a cap that counts the cache a large read would hold
+ * as much again as its destination. */
+enum { CACHED_PIECE = 256 << 10 };
+
+static uint32_t cached_piece(uint32_t len)
+{
+    return len < CACHED_PIECE ? len : CACHED_PIECE;
+}
+
 /* The next piece of a read: whole units directly, what is before and after
  * them through the cache, so that no byte is written that was not asked for. */
 static uint32_t next_piece(const struct flx_posix *p, uint32_t off,
@@ -85,7 +95,7 @@ static uint32_t next_piece(const struct flx_posix *p, uint32_t off,
     const uint32_t before = off % unit;
     *fd = p->fd;
     if (p->direct_fd < 0 || (uintptr_t)dst % unit != before) {
-        return len;
+        return cached_piece(len);
     }
     if (before != 0) {
         return len < unit - before ? len : unit - before;
@@ -117,6 +127,7 @@ static enum flx_err read_all(const struct flx_posix *p, uint32_t off,
         if (fd == p->fd || !is_direct) {
             fd = p->fd;
             piece = piece > len - beyond ? (uint32_t)(len - beyond) : piece;
+            piece = cached_piece(piece);
         }
         const ssize_t n = pread(fd, dst, piece, (off_t)off);
         if (n < 0 && errno == EINVAL && fd != p->fd) {

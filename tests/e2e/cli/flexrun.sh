@@ -123,7 +123,8 @@ refuses 2 "--input|nobody|'input'" table --input nobody=hello.pb
 
 # ---- running and checking ----
 for key in plan budget runs latency_ms median min max arena_peak \
-    rss_over_idle bytes_read steps switches outputs name shape sha256; do
+    rss_over_idle bytes_read steps longest_step_us plan_longest_step_us \
+    switches outputs name shape sha256; do
     grep -q "\"$key\":" plain.json || fail "no $key in the JSON"
 done
 want=$(digest plain.json)
@@ -200,6 +201,21 @@ for SIGNAL in INT TERM HUP; do
 done
 CC=$dir/slow-cc "$flexrun" tiny.onnx --cc >stdout 2>stderr && fail "no signal"
 [ -z "$(ls "$TMPDIR")" ] || fail "a signal leaves $(ls "$TMPDIR")"
+
+# --no-build starts no process, a compiler that is asked for its version neither.
+cat >noting-cc <<'END'
+#!/bin/sh
+touch "$(dirname "$0")/was-called"
+exec cc "$@"
+END
+chmod +x noting-cc
+export CC="$dir/noting-cc"
+runs code -q --json run.json
+rm was-called
+runs code -q --no-build --json run.json
+[ ! -e was-called ] || fail "--no-build runs the compiler"
+unset CC
+runs code -q --json run.json
 
 echo '/* changed */' >>code/tiny.c
 refuses 1 "code/tiny.so|older" code --no-build
