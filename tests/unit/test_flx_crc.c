@@ -63,11 +63,35 @@ static void crc__equals_its_definition_at_any_offset_and_cut(void **state)
     }
 }
 
+/* Lengths at which an implementation may sum several parts side by side. */
+static void crc__of_long_data_equals_that_of_its_parts(void **state)
+{
+    (void)state;
+    enum { MOST = 40000 };
+    static uint8_t bytes[MOST];
+    uint32_t random = 7;
+    for (uint32_t i = 0; i < MOST; i++) {
+        random = random * 1664525u + 1013904223u;
+        bytes[i] = (uint8_t)(random >> 24);
+    }
+    const flx_crc_fn instruction = flx_posix_crc();
+    for (uint32_t len = 1; len <= MOST; len += len < 9000 ? 97 : 1021) {
+        const uint32_t off = len < MOST ? len % 7 : 0;
+        const uint32_t n = len - (off + len > MOST ? off : 0);
+        const uint32_t want = crc_by_bits(bytes + off, n);
+        assert_int_equal(flx_crc32c(0, bytes + off, n), want);
+        if (instruction) {
+            assert_int_equal(instruction(NULL, 0, bytes + off, n), want);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc__agrees_with_the_published_vectors),
         cmocka_unit_test(crc__equals_its_definition_at_any_offset_and_cut),
+        cmocka_unit_test(crc__of_long_data_equals_that_of_its_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
