@@ -122,6 +122,19 @@ static bool check_box_weights(struct check *r, uint64_t at,
 {
     const struct plan_box *const b = &r->p->box[r->box[at].ix];
     const struct lattice *const t = &r->c->lattice[b->layer];
+    if (t->n_chunk == 0 && (b->w_addr != 0 || b->mapped)) {
+        return check_fail(r, b->layer,
+                          "box %llu has weights at %llu, its layer "
+                          "has none",
+                          (unsigned long long)at,
+                          (unsigned long long)b->w_addr);
+    }
+    /* Of a box that never has rows nobody else looks at the address. */
+    if (b->w_addr > (b->mapped ? r->c->blob_bytes : r->p->peak)) {
+        return check_fail(r, b->layer, "box %llu has weights at %llu",
+                          (unsigned long long)at,
+                          (unsigned long long)b->w_addr);
+    }
     if (t->n_chunk == 0 || r->box[at].r1 == r->box[at].r0) {
         return true;
     }

@@ -53,7 +53,7 @@ static void sum_times(const struct chunks *c, const struct cands *k,
             s->r1 > s->r0
                 ? cand_box_ns(&k->cand[b->layer], &f->l->layer[b->layer],
                               &c->lattice[b->layer], s->r1 - s->r0,
-                              b->p1 - b->p0)
+                              b->p1 - b->p0, f->p->scratch[b->layer].bytes)
                 : 0;
         f->box_ns[i + 1] = f->box_ns[i] + ns;
     }

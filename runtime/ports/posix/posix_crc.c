@@ -1,6 +1,7 @@
 /* The one place of the runtime besides kernels/flx_simd.h where the compiler's
  * intrinsics are used: with the table the checksum costs more than the read
- * from the page cache, with the instruction a fraction (scripts/storage-run). */
+ * from the page cache, with the instruction a fraction (scripts/storage-run).
+ */
 #include "ports/posix/posix_parts.h"
 
 #include <string.h>
