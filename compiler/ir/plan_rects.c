@@ -123,23 +123,55 @@ static void widen(struct plan_rect *x, int64_t first, int64_t last)
     x->last = last > x->last ? last : x->last;
 }
 
-/* From its first writer's first step to its last reader's last, and where a
- * boundary says that it is live, since a switch moves it. */
-static bool add_buffer(struct collect *v, uint32_t ix, const struct extent *e)
+/* A buffer without its times. */
+static struct plan_rect rect_of_buffer(const struct collect *v, uint32_t ix)
 {
     const struct buffer *const b = &v->l->buf[ix];
-    struct plan_rect x = {
+    return (struct plan_rect){
         .kind = b->is_input                    ? RECT_INPUT
                 : b->is_output                 ? RECT_OUTPUT
                 : v->p->buf[ix].ring < b->rows ? RECT_ROLLING
                                                : RECT_TENSOR,
         .addr = v->p->buf[ix].addr,
         .bytes = size_div_up(v->p->buf[ix].ring * b->row_bytes, 64) * 64,
-        .first = b->is_input ? 0 : INT64_MAX,
-        .last = b->is_output ? v->period : 0,
+        .first = INT64_MAX,
+        .last = INT64_MIN,
         .layer = UINT32_MAX,
         .buf = ix,
     };
+}
+
+/* When all of a buffer must be there: where a boundary says that it is live,
+ * since a switch moves it, and in the caller's time. */
+static void widen_held(const struct collect *v, struct plan_rect *x)
+{
+    const struct buffer *const b = &v->l->buf[x->buf];
+    for (uint32_t i = 0; i < v->p->n_boundary; i++) {
+        const struct plan_boundary *const q = &v->p->boundary[i];
+        if ((q->lo != 0 || q->hi != 0) && plan_buf_is_live(b, q->lo, q->hi)) {
+            const uint64_t body = q->n_iter > 1 ? v->p->box[q->box_ix].body : 0;
+            const uint64_t last = q->box_count + (q->n_iter - 1) * body;
+            /* before the step that comes next */
+            widen(x, (int64_t)q->box_count + 1, (int64_t)last);
+        }
+    }
+    if (b->is_input) {
+        x->first = 0;
+        x->last = x->last < 0 ? 0 : x->last;
+    }
+    if (b->is_output) {
+        x->first = x->first < v->period ? x->first : v->period;
+        x->last = v->period;
+    }
+}
+
+/* From its first writer's first step to its last reader's last, and when all of
+ * it must be there. */
+static bool add_buffer(struct collect *v, uint32_t ix, const struct extent *e)
+{
+    const struct buffer *const b = &v->l->buf[ix];
+    struct plan_rect x = rect_of_buffer(v, ix);
+    bool is_used = false;
     for (uint32_t y = 0; y < v->l->n_layer; y++) {
         const struct layer *const l = &v->l->layer[y];
         bool touches = l->out.buf == ix;
@@ -147,22 +179,119 @@ static bool add_buffer(struct collect *v, uint32_t ix, const struct extent *e)
             touches = touches || l->in[i].buf == ix;
         }
         if (touches && e[y].first != INT64_MAX) {
+            is_used = true;
             widen(&x, e[y].first, e[y].last);
         }
     }
-    if (x.first == INT64_MAX) {
-        return true; /* nobody uses it */
+    if (!is_used && !b->is_input && !b->is_output) {
+        return true;
     }
-    for (uint32_t i = 0; i < v->p->n_boundary; i++) {
-        const struct plan_boundary *const q = &v->p->boundary[i];
-        if ((q->lo != 0 || q->hi != 0) && plan_buf_is_live(b, q->lo, q->hi)) {
-            const uint64_t body = q->n_iter > 1 ? v->p->box[q->box_ix].body : 0;
-            const uint64_t last = q->box_count + (q->n_iter - 1) * body;
-            /* before the step that comes next */
-            widen(&x, (int64_t)q->box_count + 1, (int64_t)last);
+    widen_held(v, &x);
+    return push(v, x);
+}
+
+/* Rows of buffer ix from the first to the last step that touches them. */
+static bool touch_rows(const struct collect *v, uint32_t ix,
+                       struct plan_rect *row)
+{
+    const uint64_t rows = v->l->buf[ix].rows;
+    for (uint64_t i = 0; i < v->run->n_step; i++) {
+        const struct plan_step *const q = &v->run->step[i];
+        const struct layer *const y = &v->l->layer[v->p->box[q->ix].layer];
+        for (uint32_t k = 0; k <= y->n_in; k++) {
+            const struct operand *const o = k < y->n_in ? &y->in[k] : &y->out;
+            uint64_t a = q->r0;
+            uint64_t b = q->r1;
+            if (o->buf != ix) {
+                continue;
+            }
+            if (!o->by_row) {
+                return false;
+            }
+            if (k < y->n_in && a < b) {
+                row_map_need(&o->map, q->r0, q->r1, &a, &b);
+            }
+            for (; a < b && a + o->row0 < rows; a++) {
+                widen(&row[a + o->row0], (int64_t)i + 1, (int64_t)i + 1);
+            }
         }
     }
-    return push(v, x);
+    return true;
+}
+
+/* Makes rectangle `at`, of a buffer held in full, one for each run of rows that
+ * live equally long. */
+static bool split_rows(struct collect *v, uint32_t at)
+{
+    const struct plan_rect x = v->out->x[at];
+    const struct buffer *const b = &v->l->buf[x.buf];
+    struct plan_rect *const row =
+        arena_new(v->cx->scratch, struct plan_rect, b->rows);
+    if (!row) {
+        return false;
+    }
+    for (uint64_t r = 0; r < b->rows; r++) {
+        row[r] = rect_of_buffer(v, x.buf);
+        widen_held(v, &row[r]);
+    }
+    if (!touch_rows(v, x.buf, row)) {
+        return true;
+    }
+    bool is_first = true;
+    for (uint64_t r = 0; r < b->rows;) {
+        uint64_t end = r + 1;
+        while (end < b->rows && row[end].first == row[r].first &&
+               row[end].last == row[r].last) {
+            end++;
+        }
+        struct plan_rect part = row[r];
+        part.addr += r * b->row_bytes;
+        part.bytes =
+            (end == b->rows ? x.bytes : end * b->row_bytes) - r * b->row_bytes;
+        r = end;
+        if (part.first > part.last) {
+            continue; /* never touched */
+        }
+        if (is_first) {
+            part.n = 1;
+            v->out->x[at] = part;
+            is_first = false;
+        } else if (!push(v, part)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool rects_share(const struct plan_rect *x, const struct plan_rect *y)
+{
+    return x->addr < y->addr + y->bytes && y->addr < x->addr + x->bytes &&
+           x->first <= y->last && y->first <= x->last;
+}
+
+/* Rectangles from `from` on are buffers. Where one comes to lie over another
+ * row by row, both are shown by rows. */
+static bool split_overlays(struct collect *v, uint32_t from)
+{
+    const uint32_t n = v->out->n;
+    bool *const shares = arena_new(v->cx->scratch, bool, n);
+    if (!shares) {
+        return false;
+    }
+    for (uint32_t i = from; i < n; i++) {
+        for (uint32_t k = from; k < i; k++) {
+            if (rects_share(&v->out->x[i], &v->out->x[k])) {
+                shares[i] = true;
+                shares[k] = true;
+            }
+        }
+    }
+    for (uint32_t i = from; i < n; i++) {
+        if (shares[i] && !split_rows(v, i)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- scratch ---- */
@@ -424,12 +553,13 @@ bool plan_rects(const struct layers *l, const struct chunks *c,
     if (!e || !loop || !add_fixed(&v)) {
         return false;
     }
+    const uint32_t fixed = out->n;
     for (uint32_t i = 0; i < l->n_buf; i++) {
         if (!add_buffer(&v, i, e)) {
             return false;
         }
     }
-    if (!add_scratch(&v)) {
+    if (!split_overlays(&v, fixed) || !add_scratch(&v)) {
         return false;
     }
     const uint32_t slices = out->n;

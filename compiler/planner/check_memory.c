@@ -64,58 +64,125 @@ static bool add(struct lives *v, struct live x, int64_t first, uint64_t last)
 
 /* ---- what lives ---- */
 
-/* A buffer takes whole units of 64 bytes. It lives from its first writer's
- * first box to its last reader's last, and wherever a boundary says that it is
- * live, since a switch moves it. */
-static bool add_buffer(struct lives *v, uint32_t ix)
+/* First and last instant of something; first > last: never. */
+struct span_of_time {
+    uint64_t first;
+    uint64_t last;
+};
+
+static void widen(struct span_of_time *t, uint64_t at)
 {
-    struct check *const r = v->r;
+    t->first = size_min(t->first, at);
+    t->last = size_max(t->last, at);
+}
+
+/* Instants at which boxes touch the rows of buffer ix, all of them if an
+ * operand has no rows. */
+static void touch_rows(const struct check *r, uint32_t ix,
+                       struct span_of_time *row)
+{
+    const uint64_t rows = r->l->buf[ix].rows;
+    for (uint64_t i = 0; i < r->n_box; i++) {
+        const struct run_box *const x = &r->box[i];
+        const struct layer *const y = &r->l->layer[r->p->box[x->ix].layer];
+        for (uint32_t k = 0; k <= y->n_in; k++) {
+            const struct operand *const o = k < y->n_in ? &y->in[k] : &y->out;
+            if (o->buf != ix) {
+                continue;
+            }
+            uint64_t a = x->r0;
+            uint64_t b = x->r1;
+            if (k < y->n_in && a < b) {
+                row_map_need(&o->map, x->r0, x->r1, &a, &b);
+            }
+            a += o->row0;
+            b += o->row0;
+            if (!o->by_row || r->p->buf[ix].ring < rows) {
+                a = 0;
+                b = rows;
+            }
+            for (; a < b && a < rows; a++) {
+                widen(&row[a], 2 * i + 1);
+            }
+        }
+    }
+}
+
+/* Boundaries at which the buffer is live, since a switch moves it there; and
+ * the caller's time with an input or output. */
+static struct span_of_time held_whole(const struct check *r, uint32_t ix)
+{
     const struct buffer *const b = &r->l->buf[ix];
-    const struct plan_buf *const p = &r->p->buf[ix];
-    bool is_used = b->is_input || b->is_output;
-    uint64_t first = b->is_input ? 0 : UINT64_MAX;
-    uint64_t last = 0;
-    for (uint32_t y = 0; y < r->l->n_layer; y++) {
-        const struct layer *const x = &r->l->layer[y];
-        bool touches = x->out.buf == ix;
-        for (uint32_t i = 0; i < x->n_in; i++) {
-            touches = touches || x->in[i].buf == ix;
-        }
-        if (touches) {
-            is_used = true;
-            first = size_min(first, 2 * r->first_box[y] + 1);
-            last = size_max(last, 2 * r->last_box[y] + 1);
-        }
-    }
-    if (!is_used) {
-        return true;
-    }
+    struct span_of_time t = {.first = b->is_input ? 0 : UINT64_MAX};
     for (uint32_t i = 0; i < r->p->n_boundary; i++) {
         const struct plan_boundary *const e = &r->p->boundary[i];
         if ((e->lo == 0 && e->hi == 0) || !plan_buf_is_live(b, e->lo, e->hi)) {
             continue;
         }
         const uint64_t body = e->n_iter > 1 ? r->p->box[e->box_ix].body : 0;
-        first = size_min(first, 2 * (e->box_count + body));
-        last = size_max(last,
-                        2 * (e->box_count + (uint64_t)(e->n_iter - 1) * body));
+        widen(&t, 2 * (e->box_count + body));
+        widen(&t, 2 * (e->box_count + (uint64_t)(e->n_iter - 1) * body));
     }
     if (b->is_output) {
-        first = size_min(first, 2 * r->n_box);
-        last = 2 * r->n_box;
+        t.first = size_min(t.first, 2 * r->n_box);
+        t.last = 2 * r->n_box;
+    }
+    return t;
+}
+
+/* A buffer takes whole units of 64 bytes. Each of its rows lives from the first
+ * box that touches it to the last, and wherever all of it must be there. What
+ * is not held in full lives all the time that one row does. */
+static bool add_buffer(struct lives *v, uint32_t ix)
+{
+    struct check *const r = v->r;
+    const struct buffer *const b = &r->l->buf[ix];
+    const struct plan_buf *const p = &r->p->buf[ix];
+    const struct arena_mark mark = arena_mark(r->cx->scratch);
+    struct span_of_time *const row =
+        arena_new(r->cx->scratch, struct span_of_time, b->rows);
+    if (!row) {
+        return false;
+    }
+    struct span_of_time all = held_whole(r, ix);
+    for (uint64_t i = 0; i < b->rows; i++) {
+        row[i].first = UINT64_MAX;
+    }
+    touch_rows(r, ix, row);
+    bool is_used = b->is_input || b->is_output;
+    for (uint64_t i = 0; i < b->rows; i++) {
+        is_used = is_used || row[i].first != UINT64_MAX;
+        row[i].first = size_min(row[i].first, all.first);
+        row[i].last = size_max(row[i].last, all.last);
     }
     uint64_t bytes = 0;
-    if (!size_mul(&bytes, p->ring, b->row_bytes) || p->addr % 64 != 0 ||
-        p->addr > r->p->peak || bytes > r->p->peak - p->addr) {
+    bool ok = true;
+    if (is_used &&
+        (!size_mul(&bytes, p->ring, b->row_bytes) || p->addr % 64 != 0 ||
+         p->addr > r->p->peak || bytes > r->p->peak - p->addr)) {
         return check_fail(r, b->first, "'%s' at %llu ends above the peak",
                           b->name, (unsigned long long)p->addr);
     }
-    return add(v,
-               (struct live){.lo = p->addr,
-                             .hi = p->addr + size_div_up(bytes, 64) * 64,
-                             .layer = b->first,
-                             .what = b->name},
-               (int64_t)first, last);
+    for (uint64_t i = 0; ok && is_used && i < p->ring;) {
+        uint64_t end = i + 1;
+        while (end < p->ring && row[end].first == row[i].first &&
+               row[end].last == row[i].last) {
+            end++;
+        }
+        const uint64_t hi =
+            end == p->ring ? size_div_up(bytes, 64) * 64 : end * b->row_bytes;
+        if (row[i].first != UINT64_MAX) {
+            ok = add(v,
+                     (struct live){.lo = p->addr + i * b->row_bytes,
+                                   .hi = p->addr + hi,
+                                   .layer = b->first,
+                                   .what = b->name},
+                     (int64_t)row[i].first, row[i].last);
+        }
+        i = end;
+    }
+    arena_rewind(r->cx->scratch, mark);
+    return ok;
 }
 
 /* A slice lives from the earliest start of its load to its last use. A wait of
@@ -300,8 +367,11 @@ static bool check_overlaps(struct lives *v)
 bool check_memory(struct check *r)
 {
     struct lives v = {.r = r};
-    v.x = arena_new(r->cx->scratch, struct live,
-                    2 * ((uint64_t)r->l->n_buf + r->n_load) + 2);
+    uint64_t n = r->n_load;
+    for (uint32_t i = 0; i < r->l->n_buf; i++) {
+        n += r->l->buf[i].rows;
+    }
+    v.x = arena_new(r->cx->scratch, struct live, 2 * n + 2);
     if (!v.x || !check_residents(&v)) {
         return false;
     }

@@ -122,6 +122,7 @@ static void try_step(const struct work *w, const struct slices *s,
     const struct segment *const x = &w->seg[seg_ix];
     const bool restream = need_of(s, x, false) > cap && can_restream(s, x);
     if (!slices_allow(s, x) || need_of(s, x, restream) > cap ||
+        (taste->plain && x->overlays) || (taste->lean && !x->is_lean) ||
         step[x->lo].cost == UINT64_MAX) {
         return;
     }

@@ -333,6 +333,15 @@ static bool emit_cascade(struct emit *e, uint32_t ix, const struct choice *x)
 {
     const struct work *const w = e->w;
     const struct segment *const g = &x->seg;
+    if (g->overlays) {
+        struct overlay *const o =
+            arena_push(w->cx->scratch, e->d->overlay, &e->d->n_overlay,
+                       &e->d->cap_overlay);
+        if (!o) {
+            return false;
+        }
+        (void)cascade_overlay(w, &e->c, o);
+    }
     for (uint32_t b = 0; b < w->l->n_buf; b++) {
         if (rolls(w, g, b)) {
             e->d->p.buf[b].ring = cascade_ring(w, &e->c, b);
@@ -376,7 +385,8 @@ static bool emit_cascade(struct emit *e, uint32_t ix, const struct choice *x)
      * own would name the next load, which must not be a loop with iterations
      * of its own. */
     const bool may_loop = !holds && !again && s->n > s->at[g->hi];
-    return (holds && again) || may_loop || push_boundary(e, edge);
+    return (holds && again) || may_loop || g->overlays ||
+           push_boundary(e, edge);
 }
 
 /* ---- all ---- */

@@ -22,7 +22,9 @@ enum {
     MAX_EFFORT = 20000, /* executed instructions and buffers placed */
     MAX_TRIALS = 160,   /* per budget */
     ROUNDS = 6,         /* in which every knob is turned */
-    IN_FLIGHT_LEAST = 2
+    IN_FLIGHT_LEAST = 2,
+    SQUEAKS = 12, /* see struct recipe */
+    SQUEAKS_LEAST = 60
 };
 
 /* What makes a plan, so that the best can be made again. */
@@ -34,7 +36,19 @@ struct trial {
     struct recipe how;
 };
 
-static const struct taste tastes[] = {{8, 8}, {8, 1}, {1, 8}};
+static const struct taste tastes[] = {
+    {8, 8, false, false},
+    {8, 1, false, false},
+    {1, 8, false, false},
+    {8, 8, true, false},
+};
+/* For the least plan: what packs more easily first. */
+static const struct taste lean_tastes[] = {
+    {8, 8, false, true},
+    {8, 8, true, true},
+    {8, 8, false, false},
+    {8, 8, true, false},
+};
 
 struct search {
     struct work w;
@@ -179,18 +193,61 @@ static uint64_t reserved(const struct work *w, uint64_t resident_bytes)
     return size_div_up(w->c->state_bytes + resident_bytes, w->align) * w->align;
 }
 
+/* The least so far. */
+struct least {
+    uint64_t peak; /* UINT64_MAX: none */
+    struct trial t;
+};
+
 static bool try_least(const struct work *w, const struct trial *t,
-                      uint64_t *peak, struct trial *best)
+                      struct draft *d, struct least *best)
 {
     const struct arena_mark mark = arena_mark(w->cx->scratch);
-    struct draft d;
-    const bool ok = make_draft(w, t, &d);
-    if (ok && d.fits && d.p.peak < *peak) {
-        *peak = d.p.peak;
-        *best = *t;
+    const bool ok = finish_draft(w, &t->how, d);
+    if (ok && d->fits && d->p.peak < best->peak) {
+        best->peak = d->p.peak;
+        best->t = *t;
     }
     arena_rewind(w->cx->scratch, mark);
     return ok;
+}
+
+/* Packs what was chosen for a trial ever more loosely, up to the best so far.
+ */
+static bool pack_least(const struct work *w, struct trial t, struct draft *d,
+                       struct least *best)
+{
+    static const uint32_t thousandths[] = {1000, 1002, 1005, 1010, 1020,
+                                           1035, 1060, 1100, 1200, 1500};
+    const uint64_t taken = reserved(w, t.resident_bytes);
+    for (uint32_t i = 0; i < ARRAY_LEN(thousandths); i++) {
+        t.how.limit = taken + d->part->need / 1000 * thousandths[i] + 1000;
+        for (uint32_t k = 2 * PLACE_LONG_MIXED; k < 2 * PLACE_ORDERS; k++) {
+            t.how.order = (enum place_order)(k / 2);
+            t.how.high = k % 2 > 0;
+            if (t.how.limit >= best->peak) {
+                return true;
+            }
+            if (!try_least(w, &t, d, best)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* The same for placements that stop at no limit. */
+static bool pack_freely(const struct work *w, struct trial t, struct draft *d,
+                        struct least *best)
+{
+    t.how.limit = UINT64_MAX / 4;
+    for (uint32_t order = 0; order < PLACE_ORDERS; order++) {
+        t.how.order = (enum place_order)order;
+        if (!try_least(w, &t, d, best)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* In the same memory, loads may start earlier, slices be larger, and other
@@ -209,6 +266,7 @@ static bool fill_least(const struct work *w, uint64_t peak, struct trial *best)
         t.fill.parts = 4;
         t.how.limit = peak;
         t.how.late = false;
+        t.how.squeaks = SQUEAKS_LEAST;
         struct draft d;
         if (!make_draft(w, &t, &d)) {
             return false;
@@ -222,42 +280,48 @@ static bool fill_least(const struct work *w, uint64_t peak, struct trial *best)
     return true;
 }
 
-/* A little more need than the least often packs better. */
+/* A little more need than the least sometimes packs better. */
 static bool find_least(struct search *f, struct plan *out)
 {
-    static const uint32_t percent[] = {100, 101, 103, 106, 110, 116, 125, 140};
+    static const uint32_t percent[] = {100, 101, 102, 103, 105,
+                                       108, 112, 118, 126, 140};
     const struct work *const w = &f->w;
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct slices s;
     if (!slices_make(w, 0, NULL, &s)) {
         return false;
     }
-    const uint64_t least = partition_least(w, &s);
+    const uint64_t need = partition_least(w, &s);
     arena_rewind(w->cx->scratch, mark);
-    uint64_t peak = UINT64_MAX;
-    struct trial best = {0};
-    for (uint32_t i = 0; i < ARRAY_LEN(percent); i++) {
-        for (uint32_t order = 0; order < PLACE_ORDERS; order++) {
-            const struct trial t = {
-                .cap = least / 100 * percent[i] + least % 100,
-                .fill = {.parts = 1},
-                .taste = tastes[0],
-                .how = {.limit = UINT64_MAX / 4,
-                        .order = (enum place_order)order,
-                        .late = true},
-            };
-            if (reserved(w, 0) + least < peak &&
-                !try_least(w, &t, &peak, &best)) {
-                return false;
-            }
+    enum { N_TASTES = ARRAY_LEN(lean_tastes) };
+    struct least best = {.peak = UINT64_MAX};
+    for (uint32_t i = 0; i < N_TASTES * ARRAY_LEN(percent); i++) {
+        const struct trial t = {
+            .cap = need / 100 * percent[i / N_TASTES] + need % 100,
+            .fill = {.parts = 1},
+            .taste = lean_tastes[i % N_TASTES],
+            .how = {.late = true, .squeaks = SQUEAKS_LEAST},
+        };
+        struct draft d;
+        if (reserved(w, 0) + need >= best.peak) {
+            break;
+        }
+        const bool ok =
+            choose(w, &t, &d) &&
+            (d.part->n == 0 ||
+             (pack_least(w, t, &d, &best) &&
+              (best.peak != UINT64_MAX || pack_freely(w, t, &d, &best))));
+        arena_rewind(w->cx->scratch, mark);
+        if (!ok) {
+            return false;
         }
     }
-    if (peak == UINT64_MAX) {
+    if (best.peak == UINT64_MAX) {
         return diag_error(w->cx->diag, E_TOO_BIG, at_none(),
                           "every plan has more than %d executed instructions",
                           MAX_EXECUTED);
     }
-    return fill_least(w, peak, &best) && make_again(w, &best, out);
+    return fill_least(w, best.peak, &best.t) && make_again(w, &best.t, out);
 }
 
 /* ---- 2. the largest ---- */
@@ -265,23 +329,19 @@ static bool find_least(struct search *f, struct plan *out)
 static bool find_largest(struct search *f, struct plan *out)
 {
     const struct work *const w = &f->w;
-    uint64_t peak = UINT64_MAX;
-    struct trial best = {0};
-    for (uint32_t order = 0; order < PLACE_ORDERS; order++) {
-        const struct trial t = {
-            .resident_bytes = w->cut[w->n_cut - 1],
-            .cap = UINT64_MAX,
-            .fill = {.slice_bytes = MAX_SLICE, .parts = 1},
-            .taste = tastes[0],
-            .how = {.limit = UINT64_MAX / 4,
-                    .order = (enum place_order)order,
-                    .late = true},
-        };
-        if (!try_least(w, &t, &peak, &best)) {
-            return false;
-        }
-    }
-    return peak == UINT64_MAX || make_again(w, &best, out);
+    const struct trial t = {
+        .resident_bytes = w->cut[w->n_cut - 1],
+        .cap = UINT64_MAX,
+        .fill = {.slice_bytes = MAX_SLICE, .parts = 1},
+        .taste = tastes[0],
+        .how = {.late = true, .squeaks = SQUEAKS},
+    };
+    const struct arena_mark mark = arena_mark(w->cx->scratch);
+    struct least best = {.peak = UINT64_MAX};
+    struct draft d;
+    const bool ok = choose(w, &t, &d) && pack_freely(w, t, &d, &best);
+    arena_rewind(w->cx->scratch, mark);
+    return ok && (best.peak == UINT64_MAX || make_again(w, &best.t, out));
 }
 
 /* ---- 3. a budget ---- */
@@ -434,7 +494,9 @@ static bool try_knobs(const struct work *w, uint64_t budget,
                      .slice_bytes = k_slices[x[KNOB_SLICE]].bytes,
                      .parts = k_slices[x[KNOB_SLICE]].parts},
             .taste = tastes[x[KNOB_TASTE]],
-            .how = {.limit = budget, .fit = (enum place_fit)x[KNOB_FIT]},
+            .how = {.limit = budget,
+                    .fit = (enum place_fit)x[KNOB_FIT],
+                    .squeaks = SQUEAKS},
         };
         ok = try_trial(w, t, at, best);
     }

@@ -83,10 +83,7 @@ uint64_t rects_high_hole(const struct rects *r, const struct rect *const *list,
 
 /* ---- what lives for whole segments ---- */
 
-enum {
-    RANK_IO = 0, /* before all others */
-    SQUEAKS = 6  /* times that what did not fit may come first instead */
-};
+enum { RANK_IO = 0 }; /* before all others */
 
 static void add(struct rects *r, struct rect x)
 {
@@ -224,21 +221,151 @@ static bool is_in_order(const struct rects *r, const struct rect *x)
     return true;
 }
 
+/* Rectangles from x on that are placed together. */
+static uint32_t unit_of(const struct rect *x, uint32_t left)
+{
+    uint32_t n = 1;
+    while (x->group != 0 && n < left && x[n].group == x->group) {
+        n++;
+    }
+    return n;
+}
+
+/* Adds what has been placed to a list by address. */
+static void list_insert(const struct rect **list, uint32_t n,
+                        const struct rect *x)
+{
+    for (; n > 0 && list[n - 1]->addr > x->addr; n--) {
+        list[n] = list[n - 1];
+    }
+    list[n] = x;
+}
+
+/* Places the next n rectangles as low as all of them can be at their distances,
+ * beside those before them, which are listed. */
+static void place_unit(struct rects *r, uint32_t n, uint64_t floor,
+                       const struct rect *const *list)
+{
+    struct rect *const x = &r->x[r->n];
+    uint64_t base = 0;
+    for (uint32_t i = 0; i < n;) {
+        const uint64_t want = base + x[i].off;
+        x[i].addr = rects_hole(r, list, r->n, &x[i],
+                               size_max(want, io_floor(r, &x[i], floor)));
+        if (x[i].addr == want || n == 1) {
+            i++;
+        } else {
+            base = x[i].addr - x[i].off;
+            i = 0; /* all of them once more */
+        }
+    }
+}
+
+/* The same as high as they can be; false when they cannot. */
+static bool place_unit_high(struct rects *r, uint32_t n, uint64_t floor,
+                            uint64_t limit, const struct rect *const *list)
+{
+    struct rect *const x = &r->x[r->n];
+    uint64_t end = 0; /* of the group, from its base */
+    for (uint32_t i = 0; i < n; i++) {
+        end = size_max(end, x[i].off + x[i].bytes);
+    }
+    if (end > limit) {
+        return false;
+    }
+    uint64_t base = (limit - end) / x->align * x->align;
+    for (uint32_t i = 0; i < n;) {
+        const uint64_t want = base + x[i].off;
+        x[i].addr = rects_high_hole(
+            r, list, r->n, &x[i], io_floor(r, &x[i], floor), want + x[i].bytes);
+        if (x[i].addr == UINT64_MAX || x[i].addr < x[i].off) {
+            return false;
+        }
+        const bool is_there = x[i].addr == want;
+        base = x[i].addr - x[i].off;
+        i = is_there ? i + 1 : 0;
+    }
+    return true;
+}
+
 /* Places all, each as low as it can be after those before it. The first that
  * ends above the limit, or out of order; n when there is none. */
 static uint32_t place_all(const struct recipe *how, uint32_t n, uint64_t floor,
                           const struct rect **list, struct rects *r)
 {
-    uint32_t bad = n;
-    for (r->n = 0; r->n < n; r->n++) {
-        struct rect *const x = &r->x[r->n];
-        const uint32_t n_list = rects_meeting(r, x->first, x->last, list);
-        x->addr = rects_hole(r, list, n_list, x, io_floor(r, x, floor));
-        const bool fits = x->addr <= how->limit &&
-                          x->bytes <= how->limit - x->addr && is_in_order(r, x);
-        bad = fits || bad < n ? bad : r->n;
+    for (r->n = 0; r->n < n;) {
+        const uint32_t at = r->n;
+        const uint32_t n_unit = unit_of(&r->x[at], n - at);
+        if (!how->high || n_unit == 1 ||
+            !place_unit_high(r, n_unit, floor, how->limit, list)) {
+            place_unit(r, n_unit, floor, list);
+        }
+        for (uint32_t i = at; i < at + n_unit; i++) {
+            const struct rect *const x = &r->x[i];
+            if (x->addr > how->limit || x->bytes > how->limit - x->addr ||
+                !is_in_order(r, x)) {
+                return at;
+            }
+            list_insert(list, i, x);
+        }
+        r->n += n_unit;
     }
-    return bad;
+    return n;
+}
+
+/* Gives each overlay's buffers a group, and their places in it. */
+static void group_overlays(const struct draft *d, struct rects *r)
+{
+    for (uint32_t k = 0; k < d->n_overlay; k++) {
+        const struct overlay *const o = &d->overlay[k];
+        struct rect *over = NULL;
+        struct rect *under = NULL;
+        for (uint32_t i = 0; i < r->n; i++) {
+            over = r->x[i].to == &d->p.buf[o->over].addr ? &r->x[i] : over;
+            under = r->x[i].to == &d->p.buf[o->under].addr ? &r->x[i] : under;
+        }
+        if (!over || !under) {
+            continue; /* empty */
+        }
+        /* `over` may be the `under` of the overlay before. */
+        if (over->group == 0) {
+            over->group = k + 1;
+        }
+        under->group = over->group;
+        if (o->off <= (int64_t)over->off) {
+            under->off = over->off - (uint64_t)o->off;
+            continue;
+        }
+        const uint64_t up = (uint64_t)o->off - over->off;
+        under->off = 0;
+        for (uint32_t i = 0; i < r->n; i++) {
+            r->x[i].off +=
+                r->x[i].group == over->group && &r->x[i] != under ? up : 0;
+        }
+    }
+}
+
+static void move_down(struct rect *x, uint32_t from, uint32_t to)
+{
+    const struct rect moved = x[from];
+    for (uint32_t k = from; k > to; k--) {
+        x[k] = x[k - 1];
+    }
+    x[to] = moved;
+}
+
+/* Members of a group behind its first one. */
+static void join_groups(struct rects *r)
+{
+    for (uint32_t i = 0; i < r->n; i++) {
+        uint32_t end = i + 1;
+        for (uint32_t k = end; r->x[i].group != 0 && k < r->n; k++) {
+            if (r->x[k].group == r->x[i].group) {
+                move_down(r->x, k, end++);
+            }
+        }
+        i = end - 1;
+    }
 }
 
 bool draft_place(const struct work *w, const struct recipe *how,
@@ -261,24 +388,28 @@ bool draft_place(const struct work *w, const struct recipe *how,
     }
     add_buffers(w, how, d, seg_of, r);
     add_work_rooms(w, how, d, r);
+    group_overlays(d, r);
     qsort(r->x, r->n, sizeof *r->x, by_rank);
+    join_groups(r);
     const uint64_t floor =
         size_div_up(d->p.state_bytes + d->p.resident_bytes, w->align) *
         w->align;
     const uint32_t n_all = r->n;
+    const bool may_move = how->order >= PLACE_LONG_MIXED;
     d->fits = false;
-    for (uint32_t i = 0; i <= SQUEAKS && !d->fits; i++) {
+    for (uint32_t i = 0; i <= (may_move ? how->squeaks : 0); i++) {
         const uint32_t bad = place_all(how, n_all, floor, list, r);
         d->fits = bad == n_all;
-        const bool may_move = how->order >= PLACE_LONG_MIXED;
-        if (!d->fits && (bad == 0 || !may_move)) {
+        if (d->fits || bad == 0) {
             break;
         }
-        for (uint32_t k = bad; !d->fits && k > 0; k--) { /* to the front */
-            const struct rect x = r->x[k];
-            r->x[k] = r->x[k - 1];
-            r->x[k - 1] = x;
+        const uint32_t n_unit = unit_of(&r->x[bad], n_all - bad);
+        for (uint32_t k = 0; k < n_unit; k++) { /* to the front */
+            move_down(r->x, bad + k, k);
         }
+    }
+    if (!d->fits) {
+        return true;
     }
     d->p.peak = floor;
     for (uint32_t i = 0; i < n_all; i++) {

@@ -191,6 +191,119 @@ uint64_t cascade_ring(const struct work *w, const struct cascade *c,
     return size_min(ring, w->l->buf[ix].rows);
 }
 
+/* ---- one buffer over another ---- */
+
+/* First row of buffer ix that readers need after the boxes of iteration `iter`
+ * up to layer y; rows of the buffer when there is none. */
+static uint64_t needed_after(const struct work *w, const struct cascade *c,
+                             uint32_t ix, uint32_t y, int64_t iter)
+{
+    uint64_t least = w->l->buf[ix].rows;
+    for (uint32_t i = w->reader_at[ix]; i < w->reader_at[ix + 1]; i++) {
+        const struct buf_read *const x = &w->reader[i];
+        const int64_t now = x->layer < y ? iter : iter - 1;
+        const uint64_t r0 = cascade_end(w, c, x->layer, now);
+        if (r0 < w->l->layer[x->layer].rows) {
+            uint64_t a = 0;
+            uint64_t b = 0;
+            row_map_need(&x->o->map, r0, r0 + 1, &a, &b);
+            least = size_min(least, a + x->o->row0);
+        }
+    }
+    return least;
+}
+
+/* Whether every operand has rows, and all readers are in the cascade. */
+static bool may_be_over(const struct work *w, const struct cascade *c,
+                        uint32_t ix)
+{
+    const struct buffer *const b = &w->l->buf[ix];
+    if (b->whole || b->is_output || b->last >= c->hi || b->last < c->lo ||
+        (b->first >= c->lo && !b->is_input) ||
+        w->reader_at[ix] == w->reader_at[ix + 1]) {
+        return false;
+    }
+    for (uint32_t i = w->reader_at[ix]; i < w->reader_at[ix + 1]; i++) {
+        const struct buf_read *const x = &w->reader[i];
+        if (x->layer < c->lo || x->o->map.all || !x->o->by_row) {
+            return false;
+        }
+    }
+    return w->writer_at[ix] == w->writer_at[ix + 1] ||
+           w->writer[w->writer_at[ix + 1] - 1] < c->lo;
+}
+
+/* Whether it is born in the cascade and outlives it. */
+static bool may_be_under(const struct work *w, const struct cascade *c,
+                         uint32_t ix)
+{
+    const struct buffer *const b = &w->l->buf[ix];
+    return !b->whole && !b->is_input && b->first >= c->lo && b->last >= c->hi &&
+           b->first < c->hi;
+}
+
+/* The least distance at which no row of x is written over before its last
+ * use: the rows of y done at the end of an iteration end before the first row
+ * of x that is needed after y's last writer. */
+static int64_t least_off(const struct work *w, const struct cascade *c,
+                         uint32_t over, uint32_t under)
+{
+    const struct buffer *const x = &w->l->buf[over];
+    const struct buffer *const y = &w->l->buf[under];
+    int64_t off = INT64_MIN;
+    for (int64_t t = 0; t < c->n_iter; t++) {
+        uint32_t writer = c->hi; /* the first in the cascade */
+        for (uint32_t i = w->writer_at[under]; i < w->writer_at[under + 1];
+             i++) {
+            if (w->writer[i] < c->hi && w->writer[i] < writer) {
+                writer = w->writer[i];
+            }
+        }
+        const uint64_t top = top_of(w, c, under, t);
+        const uint64_t need = needed_after(w, c, over, writer, t);
+        const int64_t d =
+            (int64_t)(top * y->row_bytes) - (int64_t)(need * x->row_bytes);
+        if (top > 0 && need < x->rows && d > off) {
+            off = d;
+        }
+    }
+    return off;
+}
+
+bool cascade_overlay(const struct work *w, const struct cascade *c,
+                     struct overlay *best)
+{
+    best->saved = 0;
+    for (uint32_t i = c->lo; i < c->hi; i++) {
+        const uint32_t under = w->l->layer[i].out.buf;
+        if (!may_be_under(w, c, under)) {
+            continue;
+        }
+        for (uint32_t k = c->lo; k < c->hi; k++) {
+            for (uint32_t j = 0; j < w->l->layer[k].n_in; j++) {
+                const uint32_t over = w->l->layer[k].in[j].buf;
+                if (over >= w->l->n_buf || !may_be_over(w, c, over) ||
+                    (w->l->buf[over].is_input && w->l->buf[under].is_output)) {
+                    continue;
+                }
+                const int64_t x = (int64_t)w->full[over];
+                const int64_t y = (int64_t)w->full[under];
+                int64_t off = x <= y ? 0 : y - x;
+                const int64_t least = least_off(w, c, over, under);
+                off = least > off ? least : off;
+                off = round_up(off, 64);
+                const int64_t low = off < 0 ? off : 0;
+                const int64_t high = off + x > y ? off + x : y;
+                const int64_t saved = x + y - (high - low);
+                if (saved > (int64_t)best->saved) {
+                    *best = (struct overlay){over, under, off, (uint64_t)saved};
+                }
+            }
+        }
+    }
+    return best->saved > 0;
+}
+
 uint64_t plan_row_end(const struct plan_box *b, uint64_t rows, int64_t iter)
 {
     const int64_t end = b->row_a * iter + b->row_b;

@@ -238,19 +238,38 @@ static void grow(const struct work *w, const struct cascade *c, uint32_t y,
         g->s.longest_ns, box_ns(w, y, size_min(rows, w->l->layer[y].rows)));
 }
 
-/* The segments of this cascade that are of use. */
-static bool add_grown(struct work *w, const struct growing *g, uint32_t *cap)
+/* The segments of this cascade that are of use: without an overlay, and with
+ * one if it saves something. */
+static bool add_grown(struct work *w, const struct cascade *c,
+                      const struct growing *g, uint32_t *cap)
 {
+    struct overlay x;
+    bool has_overlay = false;
+    bool is_known = false;
     for (uint32_t i = w->n_scratch; i-- > 0;) {
         struct segment s = g->s;
         s.scratch = g->scratch[i];
+        s.is_lean = s.scratch == g->scratch[0];
         s.bytes = g->buffers + s.scratch * w->k->n_thread;
         s.more_ns = g->more_ns[i];
         s.cost_ns = s.more_ns + g->reread_ns;
         const bool is_same =
             i + 1 < w->n_scratch && g->scratch[i] == g->scratch[i + 1];
-        if (!is_same && !is_useless(w, &s) && !add_segment(w, s, cap)) {
+        if (is_same) {
+            continue;
+        }
+        if (!is_useless(w, &s) && !add_segment(w, s, cap)) {
             return false;
+        }
+        has_overlay = is_known ? has_overlay : cascade_overlay(w, c, &x);
+        is_known = true;
+        if (has_overlay) {
+            s.overlays = true;
+            s.bytes -= x.saved;
+            s.cost_ns += s.cost_ns / 256 + 1; /* only where it is needed */
+            if (!is_useless(w, &s) && !add_segment(w, s, cap)) {
+                return false;
+            }
         }
     }
     return true;
@@ -277,7 +296,7 @@ static bool add_cascades(struct work *w, uint32_t hi, uint32_t stripe,
         idle = cascade_idle(c, y) < idle ? cascade_idle(c, y) : idle;
         g.s.lo = y;
         g.s.n_iter = c->n_iter - idle;
-        if (!add_grown(w, &g, cap)) {
+        if (!add_grown(w, c, &g, cap)) {
             return false;
         }
     } while (hi - c->lo < MAX_CASCADE && cascade_extend(w, c));
@@ -298,6 +317,7 @@ static bool add_solos(struct work *w, uint32_t y, uint32_t *cap)
             .scratch = work_scratch(w, y, rows, w->scratch[i]),
             .longest_ns = box_ns(w, y, rows),
         };
+        s.is_lean = s.scratch == work_scratch(w, y, rows, w->scratch[0]);
         s.bytes = w->solo[y] - (most - s.scratch) * w->k->n_thread;
         s.more_ns = strips_ns(w, y, rows, s.scratch) -
                     strips_ns(w, y, rows, UINT64_MAX);

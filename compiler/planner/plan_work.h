@@ -26,6 +26,8 @@ struct segment {
     uint32_t n_iter;
     uint64_t bytes;      /* live buffers, rings, scratch; without weights */
     uint64_t scratch;    /* of one thread, at most; see work_scratch */
+    bool overlays;       /* see cascade_overlay */
+    bool is_lean;        /* with the least scratch */
     uint64_t more_ns;    /* compute over solo boxes with all scratch of use */
     uint64_t cost_ns;    /* the same and the weights read again from memory */
     uint64_t longest_ns; /* its longest box, uncut */
@@ -117,6 +119,19 @@ uint64_t cascade_end(const struct work *w, const struct cascade *c, uint32_t y,
 uint64_t cascade_ring(const struct work *w, const struct cascade *c,
                       uint32_t ix);
 
+/* Two buffers that share bytes: rows of `under`, written by a cascade, come to
+ * lie over rows of `over`, which dies in it, when these are read no more. */
+struct overlay {
+    uint32_t over;
+    uint32_t under;
+    int64_t off;    /* of `over` from `under`, bytes, x 64 */
+    uint64_t saved; /* bytes of both that they share */
+};
+/* The pair of the cascade that saves most; false when none saves anything. A
+ * switch cannot move such a pair, so there is no boundary while both live. */
+bool cascade_overlay(const struct work *w, const struct cascade *c,
+                     struct overlay *best);
+
 /* ---- weights under a choice of residents (plan_slice.c) ---- */
 
 enum { SLOT_LEVELS = 7 }; /* segments have at most 2^6 layers */
@@ -161,6 +176,8 @@ struct partition {
 struct taste {
     uint32_t compute; /* calls and rereads that cuts cost */
     uint32_t loads;   /* loads that come again */
+    bool plain;       /* no buffer over another */
+    bool lean;        /* the least scratch */
 };
 /* The least `need` that a partition can have. */
 uint64_t partition_least(const struct work *w, const struct slices *s);
@@ -215,6 +232,9 @@ struct draft {
     const struct partition *part;
     struct span_of_boxes *seg; /* per choice of the partition */
     struct load_use *use;      /* per load instruction */
+    struct overlay *overlay;   /* of the segments that have one */
+    uint32_t n_overlay;
+    uint32_t cap_overlay;
     uint32_t cap_box;
     uint32_t cap_load;
     uint32_t cap_use;
@@ -243,7 +263,9 @@ struct recipe {
     uint64_t limit; /* bytes of arena */
     enum place_order order;
     enum place_fit fit;
-    bool late; /* loads start as late as can be, for the least peak */
+    bool high;        /* groups lie as high as they can, not as low */
+    uint32_t squeaks; /* times that what did not fit may come first instead */
+    bool late;        /* loads start as late as can be, for the least peak */
 };
 
 /* Instructions, rings, boundaries; no ids, addresses or waits of loads. */
@@ -264,6 +286,10 @@ struct rect {
     uint64_t rank; /* caller's order */
     uint64_t *to;  /* where the address is wanted; NULL: nowhere */
     bool is_io;
+    /* Those of a group, in one run of the list, lie at fixed distances: each
+     * `off` above the group's base; they may share bytes. 0: on its own. */
+    uint32_t group;
+    uint64_t off;
 };
 struct rects {
     struct rect *x;
