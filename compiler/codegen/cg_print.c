@@ -316,6 +316,28 @@ static void print_model(const struct cg_model *g, const struct cg_style *s,
                m->n_chunk ? "chunks" : "NULL", m->n_input ? "inputs" : "NULL");
 }
 
+/* For tools on hosts; a device has no use for them. */
+static void print_names(const struct cg_model *g, const struct cg_style *s,
+                        struct buf *b)
+{
+    const uint64_t peak = s->opt->device->speed[SPEED_GEMM];
+    buf_printf(
+        b,
+        "\n#if defined FLX_NAMES\n"
+        "/* multiply-adds per microsecond, as the device profile says */\n"
+        "const uint64_t %s_peak = %lluu;\n"
+        "const struct flx_name %s_names[] = {\n",
+        s->name, (unsigned long long)peak, s->name);
+    for (uint32_t i = 0; i < g->model.n_layer; i++) {
+        buf_str(b, "    {");
+        cg_string(b, g->layer_name[i]);
+        buf_str(b, ", ");
+        cg_string(b, g->layer_algorithm[i]);
+        buf_printf(b, ", %lluu},\n", (unsigned long long)g->layer_macs[i]);
+    }
+    buf_str(b, "};\n#endif\n");
+}
+
 bool cg_print_source(const struct cg_model *g, const struct cg_style *s,
                      struct cx *cx, struct buf *b)
 {
@@ -331,6 +353,7 @@ bool cg_print_source(const struct cg_model *g, const struct cg_style *s,
     print_io(b, "outputs", g->model.output, g->model.n_output);
     print_plans(g, b);
     print_model(g, s, b);
+    print_names(g, s, b);
     if (s->blob.len > 0) {
         buf_printf(b, "\n_Alignas(%lu) const uint8_t %s_blob[] = {\n",
                    (unsigned long)g->model.align, s->name);

@@ -268,7 +268,8 @@ bool run_build(const char *dir, const char *name, bool no_build, struct cx *cx,
     const char *version =
         no_build ? run_line(p.key, 1, cx) : compiler_version(compiler, cx);
     if (!version || !run_argv_words(&v, compiler) ||
-        !run_argv_words(&v, flags) || !run_argv_words(&v, "-shared -fPIC") ||
+        !run_argv_words(&v, flags) ||
+        !run_argv_words(&v, "-DFLX_NAMES -shared -fPIC") ||
         !run_argv_add2(&v, "-I", h.root) ||
         !run_argv_add2(&v, "-I", h.bodies) ||
         !make_key(&v, p.source, p.header, version, &h, cx, key)) {

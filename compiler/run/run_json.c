@@ -110,6 +110,7 @@ static bool add_layers(const struct run_report *r, cJSON *o)
         if (!e || !str(e, "name", p->name) ||
             !str(e, "algorithm", p->algorithm) || !num(e, "boxes", p->n_box) ||
             !num(e, "ms", p->box_ms) || !num(e, "gflops", p->gflops) ||
+            !num(e, "peak", p->peak) ||
             !num(e, "bytes", (double)p->read_bytes) ||
             !num(e, "load_ms", p->load_ms)) {
             return false;
@@ -155,6 +156,24 @@ bool run_json_print(const struct run_report *r, uint32_t n, struct cx *cx,
 }
 
 /* ---- text ---------------------------------------------------------------- */
+
+/* What a run takes besides its boxes. */
+static void print_rest(const struct run_report *report, struct buf *out)
+{
+    const struct run_result *r = report->result;
+    double all = 0;
+    double boxes = 0;
+    for (uint32_t i = 0; i < r->n_run; i++) {
+        all += r->ms[i] / r->n_run;
+    }
+    for (uint32_t i = 0; i < report->n_layer; i++) {
+        boxes += report->layer[i].box_ms;
+    }
+    buf_printf(out,
+               "  %.3f of %.3f ms (%.2f %%) outside of boxes: steps, tracing, "
+               "waiting for loads\n",
+               all - boxes, all, 100 * (all - boxes) / all);
+}
 
 void run_text_print(const struct run_report *report, struct buf *out)
 {
@@ -205,5 +224,6 @@ void run_text_print(const struct run_report *report, struct buf *out)
     }
     if (report->layer) {
         run_profile_print(report->layer, report->n_layer, out);
+        print_rest(report, out);
     }
 }

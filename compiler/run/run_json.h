@@ -19,7 +19,8 @@ struct run_report {
  *    "rss_over_idle","bytes_read","bytes_ahead","loads","steps",
  *    "switches":[{"run","step","from","to","us","released"}],
  *    "outputs":[{"name","shape","sha256"}]}
- * and with a profile "layers":[{"name","algorithm","boxes","ms","gflops",
+ * and with a profile
+ * "layers":[{"name","algorithm","boxes","ms","gflops","peak",
  * "bytes","load_ms"}]. bytes_read ends with the last output; bytes_ahead came
  * for an inference that did not follow. false: E_MEMORY. */
 NODISCARD bool run_json_print(const struct run_report *r, uint32_t n,

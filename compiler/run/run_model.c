@@ -103,7 +103,10 @@ static bool open_library(const char *dir, const char *name, bool no_build,
     const char *so = NULL;
     const char *symbol = arena_printf(cx->scratch, "%s_model", name);
     const char *blob = arena_printf(cx->scratch, "%s_blob", name);
-    if (!symbol || !blob || !run_build(dir, name, no_build, cx, &so)) {
+    const char *names = arena_printf(cx->scratch, "%s_names", name);
+    const char *peak = arena_printf(cx->scratch, "%s_peak", name);
+    if (!symbol || !blob || !names || !peak ||
+        !run_build(dir, name, no_build, cx, &so)) {
         return false;
     }
     out->library = dlopen(so, RTLD_NOW | RTLD_LOCAL);
@@ -114,6 +117,9 @@ static bool open_library(const char *dir, const char *name, bool no_build,
     }
     out->tables = dlsym(out->library, symbol);
     out->blob = dlsym(out->library, blob);
+    out->layer = dlsym(out->library, names);
+    const uint64_t *const peak_at = dlsym(out->library, peak);
+    out->peak = peak_at ? *peak_at : 0;
     if (!out->tables) {
         run_model_close(out);
         return diag_error(cx->diag, E_INPUT, at_file(so),

@@ -11,16 +11,11 @@
 #include "flexrt/flx_format.h"
 #include "run/run_child.h"
 
-/* What only reports need; tables of the runtime have no such names. */
-struct run_layer {
-    const char *name;
-    const char *algorithm;
-    uint64_t macs;
-};
-
 struct run_model {
     const struct flx_model *tables;
-    const struct run_layer *layer; /* tables->n_layer; NULL when unknown */
+    const struct flx_name *layer; /* tables->n_layer; NULL when unknown */
+    uint64_t peak; /* multiply-adds per microsecond that the device profile has;
+                      0 when unknown */
     const char *blob_path;
     const uint8_t *blob; /* the weights inside the library; NULL: a file */
     void *library;       /* dlopen's; NULL for a table file */

@@ -160,10 +160,10 @@ static void read_kernels(struct words *w, struct arena *a,
 }
 
 static void read_layers(struct words *w, struct arena *a, struct flx_model *m,
-                        const struct run_layer **names)
+                        const struct flx_name **names)
 {
     struct flx_layer *layer = NEW(w, a, struct flx_layer, m->n_layer);
-    struct run_layer *name = NEW(w, a, struct run_layer, m->n_layer);
+    struct flx_name *name = NEW(w, a, struct flx_name, m->n_layer);
     for (uint32_t i = 0; i < m->n_layer && !w->why; i++) {
         struct flx_layer *l = &layer[i];
         l->kernel = (uint16_t)below(w, m->n_kernel);
@@ -279,7 +279,7 @@ enum {
 
 static void read_all(struct words *w, struct arena *a,
                      const struct run_kernels *kernels, struct flx_model *m,
-                     const struct run_layer **names)
+                     const struct flx_name **names)
 {
     struct span id;
     if (!reader_take(&w->r, FLX_ID_BYTES, &id)) {
@@ -343,7 +343,7 @@ bool run_table_parse(struct span file, const char *path,
     }
     struct words w = {.r = reader_of(file)};
     struct flx_model *m = arena_new(cx->keep, struct flx_model, 1);
-    const struct run_layer *names = NULL;
+    const struct flx_name *names = NULL;
     if (!m || !reader_skip(&w.r, HEAD_BYTES)) {
         return false;
     }

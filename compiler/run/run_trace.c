@@ -1,6 +1,7 @@
 #include "run/run_trace.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -278,6 +279,8 @@ struct run_profile *run_profile_make(const struct run_trace *t,
         p[i].n_box /= n_runs;
         if (m->layer && p[i].box_ms > 0) {
             p[i].gflops = 2 * (double)m->layer[i].macs / p[i].box_ms / 1e6;
+            p[i].peak =
+                m->peak > 0 ? p[i].gflops * 1e3 / 2 / (double)m->peak : 0;
         }
     }
     return p;
@@ -290,12 +293,18 @@ void run_profile_print(const struct run_profile *p, uint32_t n, struct buf *out)
         const int len = (int)strlen(p[i].name);
         width = len > width && len <= 40 ? len : width;
     }
-    buf_printf(out, "%-*s %6s %9s %8s %11s %8s  %s\n", width, "layer", "boxes",
-               "ms", "GFLOP/s", "bytes", "load ms", "algorithm");
+    buf_printf(out, "%-*s %6s %9s %8s %6s %11s %8s  %s\n", width, "layer",
+               "boxes", "ms", "GFLOP/s", "peak", "bytes", "load ms",
+               "algorithm");
     for (uint32_t i = 0; i < n; i++) {
-        buf_printf(out,
-                   "%-*.*s %6" PRIu32 " %9.3f %8.2f %11" PRIu64 " %8.3f  %s\n",
-                   width, width, p[i].name, p[i].n_box, p[i].box_ms,
-                   p[i].gflops, p[i].read_bytes, p[i].load_ms, p[i].algorithm);
+        char peak[16] = "-";
+        if (p[i].peak > 0) {
+            (void)snprintf(peak, sizeof peak, "%.0f %%", 100 * p[i].peak);
+        }
+        buf_printf(
+            out,
+            "%-*.*s %6" PRIu32 " %9.3f %8.2f %6s %11" PRIu64 " %8.3f  %s\n",
+            width, width, p[i].name, p[i].n_box, p[i].box_ms, p[i].gflops, peak,
+            p[i].read_bytes, p[i].load_ms, p[i].algorithm);
     }
 }

@@ -81,6 +81,7 @@ struct run_profile {
     double box_ms;
     double load_ms;
     double gflops;       /* 0 when the operations are unknown */
+    double peak;         /* part of the profile's; 0 when that is unknown */
     uint64_t read_bytes; /* streamed by the plan in one steady inference */
     uint32_t n_box;      /* of one inference */
 };

@@ -50,6 +50,14 @@ struct flx_buf {
                        plan holds it in full */
 };
 
+/* What only reports need of a layer. The emitted C has them for all layers as
+ * NAME_names, and NAME_peak, where FLX_NAMES is defined. */
+struct flx_name {
+    const char *name; /* the node it mainly is */
+    const char *algorithm;
+    uint64_t macs; /* multiply-adds */
+};
+
 struct flx_layer {
     uint16_t kernel; /* index into flx_model.kernel */
     uint16_t n_arg;
