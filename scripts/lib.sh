@@ -10,7 +10,7 @@ libzstd-dev libcjson-dev libstb-dev"
 flexc_test_packages="clang libcmocka-dev"
 # Tests that lack these skip, visibly.
 flexc_optional_packages="gcc-arm-none-eabi libnewlib-arm-none-eabi \
-qemu-system-arm qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+qemu-system-arm qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross valgrind"
 
 say() {
     printf '%s\n' "$*" >&2

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,9 +22,8 @@
 
 _Static_assert((int)SPEED_COUNT <= (int)FIT_MAX, "one cost for each speed");
 
-/* Inferences: the least time of a box or load counts, since what disturbs can
- * only add to it. */
-enum { WARM_UP = 2, RUNS = 60, SEED = 1 };
+/* Inferences; the usual time of a box or load counts. */
+enum { WARM_UP = 2, RUNS = 40, SEED = 1 };
 
 struct timed_layer {
     const char *name;
@@ -116,7 +116,8 @@ struct timed {
     struct cands cands;
     struct run_model model;
     double *layer_ns; /* least time of each layer's boxes */
-    double gap_ns;    /* median time between two boxes */
+    double idle_ns;   /* between two loads, where loads are what takes time */
+    double gap_ns;    /* between two boxes */
     struct sample *load;
     uint32_t n_load;
 };
@@ -132,80 +133,93 @@ static bool compile(struct profile *p, const char *name, struct graph *g,
     return a->out_dir && cmd_compile_graph(a, g, p->cx, &t->layers, &t->cands);
 }
 
-/* Least time of each event of a run; events[i + k * n] are the same thing in
- * run k. */
-static double least_ns(const struct run_lane *lane, uint32_t i, uint32_t n)
+static int by_size(const void *a, const void *b)
 {
-    double least = INFINITY;
-    for (uint32_t at = i; at < lane->n; at += n) {
-        const struct run_event *const e = &lane->event[at];
-        least = fmin(least, (double)(e->end_ns - e->begin_ns));
-    }
-    return least;
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
+/* What is usual: half of the times are longer. Sorts them. */
+static double usual_ns(double *ns, uint32_t n)
+{
+    qsort(ns, n, sizeof *ns, by_size);
+    return ns[n / 2];
+}
+
+/* Events i, i + n, ... are the same box in each run. */
 static bool time_boxes(struct profile *p, const struct run_trace *trace,
                        struct timed *t)
 {
     const struct run_lane *const lane = &trace->lane[RUN_BOXES];
     const uint32_t n = lane->n / RUNS;
+    double ns[RUNS];
+    double gap[RUNS];
+    double gaps = 0;
     t->layer_ns = arena_new(p->cx->keep, double, t->layers.n_layer);
     if (!t->layer_ns) {
         return false;
     }
-    double *const gap = arena_new(p->cx->scratch, double, n + 1);
-    if (!gap) {
-        return false;
-    }
-    uint32_t n_gap = 0;
     for (uint32_t i = 0; i < n; i++) {
-        t->layer_ns[lane->event[i].ix] += least_ns(lane, i, n);
-        double least = INFINITY;
-        for (uint32_t at = i + 1; i + 1 < n && at < lane->n; at += n) {
-            least = fmin(least, (double)(lane->event[at].begin_ns -
-                                         lane->event[at - 1].end_ns));
+        for (uint32_t run = 0; run < RUNS; run++) {
+            const struct run_event *const e = &lane->event[run * n + i];
+            ns[run] = (double)(e->end_ns - e->begin_ns);
+            gap[run] = i > 0 ? (double)(e->begin_ns - e[-1].end_ns) : 0;
         }
-        if (i + 1 < n) {
-            gap[n_gap++] = least;
-        }
+        t->layer_ns[lane->event[i].ix] += usual_ns(ns, RUNS);
+        gaps += usual_ns(gap, RUNS);
     }
-    double sum = 0;
-    for (uint32_t i = 0; i < n_gap; i++) {
-        sum += gap[i];
-    }
-    t->gap_ns = n_gap > 0 ? sum / n_gap : 0;
+    t->gap_ns = n > 1 ? gaps / (n - 1) : 0;
     return true;
 }
 
-/* Loads of the steady state, by the chunk they begin with. */
+/* The load that begins with a chunk: how often it came, and when. */
+struct loaded {
+    double ns[RUNS];
+    uint32_t n;
+};
+
 static bool time_loads(struct profile *p, const struct run_trace *trace,
                        struct timed *t)
 {
     const struct flx_model *const m = t->model.tables;
     const struct run_lane *const lane = &trace->lane[RUN_LOADS];
-    uint32_t *const sample_of_chunk =
-        arena_new(p->cx->scratch, uint32_t, m->n_chunk);
+    struct loaded *const of =
+        arena_new(p->cx->scratch, struct loaded, m->n_chunk);
     t->load = arena_new(p->cx->keep, struct sample, m->n_chunk);
-    if (!sample_of_chunk || !t->load) {
+    if (!of || !t->load) {
         return false;
     }
     for (uint32_t i = 0; i < lane->n; i++) {
         const struct run_event *const e = &lane->event[i];
-        const double ns = (double)(e->end_ns - e->begin_ns);
-        uint32_t *const ix = &sample_of_chunk[e->ix];
-        if (*ix == 0) {
-            struct sample *const s = &t->load[t->n_load++];
-            *ix = t->n_load;
-            *s = (struct sample){.amount = {1, 0, 0}, .ns = ns};
-            const struct flx_chunk *const c = &m->chunk[e->ix];
-            const uint32_t n = run_load_chunks(m, 0, e->ix);
-            for (uint32_t k = 0; k < n; k++) {
-                const bool is_raw = c[k].codec == FLX_CODEC_RAW;
-                s->amount[1] += c[k].stored_bytes;
-                s->amount[2] += is_raw ? 0 : c[k].raw_bytes;
-            }
+        struct loaded *const x = &of[e->ix];
+        if (x->n < RUNS) {
+            x->ns[x->n++] = (double)(e->end_ns - e->begin_ns);
         }
-        t->load[*ix - 1].ns = fmin(t->load[*ix - 1].ns, ns);
+    }
+    double *const idle = arena_new(p->cx->scratch, double, lane->n + 1);
+    if (!idle) {
+        return false;
+    }
+    for (uint32_t i = 1; i < lane->n; i++) {
+        idle[i - 1] =
+            (double)(lane->event[i].begin_ns - lane->event[i - 1].end_ns);
+    }
+    t->idle_ns = lane->n > 1 ? usual_ns(idle, lane->n - 1) : 0;
+    for (uint32_t i = 0; i < m->n_chunk; i++) {
+        if (of[i].n == 0) {
+            continue;
+        }
+        struct sample *const s = &t->load[t->n_load++];
+        *s = (struct sample){.amount = {1, 0, 0},
+                             .ns = usual_ns(of[i].ns, of[i].n)};
+        const struct flx_chunk *const c = &m->chunk[i];
+        const uint32_t n = run_load_chunks(m, 0, i);
+        for (uint32_t k = 0; k < n; k++) {
+            const bool is_raw = c[k].codec == FLX_CODEC_RAW;
+            s->amount[1] += c[k].stored_bytes;
+            s->amount[2] += is_raw ? 0 : c[k].raw_bytes;
+        }
     }
     return true;
 }
@@ -376,8 +390,8 @@ static bool measure_loads(struct profile *p, const char *name,
     struct cli_args a = {
         .opt = {.compress = compress, .budget = &some, .n_budget = 1},
         .tables = true};
-    return profile_net_stream(p->cx, &g) && compile(p, name, &g, &a, t) &&
-           run(p, name, false, t);
+    return profile_net_stream(p->cx, compress == COMPRESS_NONE, &g) &&
+           compile(p, name, &g, &a, t) && run(p, name, false, t);
 }
 
 static bool measure_storage(struct profile *p)
@@ -401,7 +415,7 @@ static bool measure_storage(struct profile *p)
     }
     p->n_load = raw.n_load + packed.n_load;
     p->d.storage = STORAGE_READ;
-    p->d.read_latency_ns = (uint64_t)cost[LATENCY];
+    p->d.read_latency_ns = (uint64_t)(cost[LATENCY] + raw.idle_ns);
     p->d.read_bytes_per_ms = 1000 * speed_of(cost[READ]);
     p->d.decode_bytes_per_ms =
         1000 * (decoded > 0 ? speed_of(decode_ns / decoded) : 1);

@@ -13,7 +13,7 @@
  * without it, to `text`, where otherwise a summary goes.
  *
  * argv: what follows the subcommand's name. About 20 seconds of one core and
- * of its loader, 250 MB of memory and of disk.
+ * of its loader, 500 MB of memory, 300 MB of disk.
  *
  * false   E_USAGE, E_TARGET (one that this machine cannot run); E_CHILD
  *         without a C compiler; E_IO; what compiling or running says */

@@ -258,13 +258,16 @@ bool profile_net_weights(struct cx *cx, struct graph *g)
     return output(&n, x) && output(&n, t);
 }
 
-bool profile_net_stream(struct cx *cx, struct graph *g)
+bool profile_net_stream(struct cx *cx, bool is_large, struct graph *g)
 {
-    static const int64_t width[] = {256, 512, 512, 1024, 2048, 1024, 512, 1024};
+    static const int64_t width[] = {256, 512,  512,  1024, 2048, 1024,
+                                    512, 1024, 5120, 4096, 5120};
+    enum { N_SMALL = 8 };
+    const size_t n_width = is_large ? ARRAY_LEN(width) : N_SMALL;
     struct net n;
     start(&n, cx, g);
     uint32_t x = input(&n, (struct shape){2, {1, width[0]}});
-    for (uint32_t i = 1; i < ARRAY_LEN(width); i++) {
+    for (size_t i = 1; i < n_width; i++) {
         x = matmul(&n, x, width[i - 1], width[i]);
     }
     return output(&n, x);

@@ -14,7 +14,9 @@ NODISCARD bool profile_net_images(struct cx *cx, struct graph *g);
  * of weights, which no cache holds until they come round. */
 NODISCARD bool profile_net_weights(struct cx *cx, struct graph *g);
 
-/* Fully connected layers of 24 MB, to be streamed in pieces of many sizes. */
-NODISCARD bool profile_net_stream(struct cx *cx, struct graph *g);
+/* Fully connected layers to be streamed in pieces of many sizes: of 24 MB, or
+ * 190 MB more, which do not stay in caches. */
+NODISCARD bool profile_net_stream(struct cx *cx, bool is_large,
+                                  struct graph *g);
 
 #endif
