@@ -28,12 +28,12 @@
 #include "weights/chunk_cut.h"
 
 /* Files of one compile, written under temporary names until all are there. */
-enum { MAX_FILES = 8 };
+enum { MAX_FILES = 8 }; /* besides one per plan */
 struct outputs {
     struct cx *cx;
     const char *dir;
     bool dir_is_new;
-    struct file_out file[MAX_FILES];
+    struct file_out *file;
     uint32_t n;
 };
 
@@ -301,6 +301,29 @@ static bool back_half(struct cli_args *a, struct cx *cx, struct line *s,
     return cg_build(&s->layers, &s->chunks, &s->cands, kept, cx, &s->tables);
 }
 
+/* Each plan by itself, which a runtime can add to the model's. */
+static bool write_plans(struct cli_args *a, struct cx *cx, const struct line *s,
+                        struct outputs *o)
+{
+    const struct flx_model *const m = &s->tables.model;
+    struct buf b;
+    buf_init(&b, cx->keep);
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < m->n_plan; i++) {
+        struct flx_plan_head h;
+        memcpy(&h, m->plan[i], sizeof h);
+        buf_cut(&b, 0);
+        for (uint32_t w = 0; w < h.n_words; w++) {
+            buf_le32(&b, m->plan[i][w]);
+        }
+        const char *const name =
+            arena_printf(cx->keep, "%s-%u.flxp", a->name, i);
+        ok = name && buf_ok(&b) && outputs_write(o, name, &b);
+    }
+    buf_free(&b);
+    return ok;
+}
+
 static bool write_files(struct cli_args *a, struct cx *cx, struct line *s,
                         struct outputs *o, struct span blob)
 {
@@ -370,7 +393,8 @@ static bool compile(struct cli_args *a, struct cx *cx, struct outputs *o,
         !back_half(a, cx, s, text, &stop) || stop) {
         return !cx->diag->id;
     }
-    if (!outputs_dir(o) || !write_files(a, cx, s, o, buf_bytes(&inline_blob))) {
+    if (!outputs_dir(o) || !write_files(a, cx, s, o, buf_bytes(&inline_blob)) ||
+        !write_plans(a, cx, s, o)) {
         return false;
     }
     buf_free(&inline_blob);
@@ -476,7 +500,13 @@ bool cmd_compile(struct cli_args *a, struct cx *cx, struct buf *text)
     struct outputs o = {.cx = cx, .dir = a->out_dir};
     struct line s = {0};
     diag_set_input(cx->diag, a->model);
-    if (cli_device(a, cx) && compile(a, cx, &o, &s, text) &&
+    uint64_t most = MAX_FILES;
+    for (uint32_t i = 0; i < a->opt.n_budget; i++) {
+        const struct budget *const b = &a->opt.budget[i];
+        most += b->kind == BUDGET_AUTO ? b->bytes : 1;
+    }
+    o.file = arena_new(cx->keep, struct file_out, most);
+    if (o.file && cli_device(a, cx) && compile(a, cx, &o, &s, text) &&
         (a->dump != DUMP_NONE || a->dump_after ||
          report(a, cx, &o, &s, text)) &&
         outputs_commit(&o)) {

@@ -44,6 +44,7 @@ struct run_args {
     const char *device;
     const char *numerics;
     const char *compress;
+    struct run_list plan_file;
     struct run_list input;
     struct run_list shape;
     struct run_list constant;

@@ -10,6 +10,8 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/fileio.h"
+#include "base/le.h"
+#include "flexrt/flexrt.h"
 #include "flexrt/kernel_fields.h"
 #include "flx_find.h"
 #include "run/run_build.h"
@@ -233,4 +235,32 @@ bool run_flexc(const struct run_compile *c, const char *dir, struct cx *cx,
     }
     return ok && run_argv_add(&v, c->model) &&
            run_child(&v, c->log, flexc_way_out, cx, exit_code);
+}
+
+bool run_model_add_plan(struct run_model *m, const char *path, struct cx *cx)
+{
+    struct file_map map;
+    struct flx_model *const own = arena_new(cx->keep, struct flx_model, 1);
+    const uint32_t **const list =
+        arena_new(cx->keep, const uint32_t *, m->tables->n_plan + 1u);
+    if (!own || !list || !file_map(path, cx->diag, &map)) {
+        return false;
+    }
+    const uint64_t n = map.bytes.len / 4;
+    uint32_t *const word = arena_new(cx->keep, uint32_t, n);
+    for (uint64_t i = 0; word && i < n; i++) {
+        word[i] = le32_get(map.bytes.data + 4 * i);
+    }
+    const bool is_whole = map.bytes.len % 4 == 0 && n <= UINT32_MAX;
+    file_unmap(&map);
+    if (!word) {
+        return false;
+    }
+    *own = *m->tables;
+    if (!is_whole || flx_add_plan(own, list, word, (uint32_t)n) != FLX_OK) {
+        return diag_error(cx->diag, E_PLAN, at_file(path),
+                          "is no plan of this model");
+    }
+    m->tables = own;
+    return true;
 }

@@ -38,6 +38,11 @@ struct run_model_opt {
 NODISCARD bool run_model_open(const char *dir, const struct run_model_opt *opt,
                               struct cx *cx, struct run_model *out);
 void run_model_close(struct run_model *m);
+/* Adds the plan in a .flxp file after the model's own.
+ *
+ * false   E_NO_FILE, E_IO; E_PLAN: not a whole plan for this model */
+NODISCARD bool run_model_add_plan(struct run_model *m, const char *path,
+                                  struct cx *cx);
 
 /* How to compile an ONNX model with flexc. */
 struct run_compile {

@@ -175,6 +175,9 @@ static bool choose_plans(const struct run_args *a, const struct flx_model *m,
     }
     if (a->is_onnx) {
         *n = m->n_plan;
+    } else if (a->plan_file.n > 0) {
+        *n = a->plan_file.n;
+        *first = m->n_plan - *n;
     }
     return true;
 }
@@ -389,7 +392,11 @@ static bool run_dir(const struct run_args *a, const char *dir, struct cx *cx,
     }
     run_trace_init(&trace);
     j.trace = a->trace || a->profile ? &trace : NULL;
-    const bool ok = run_loaded(&j, text);
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < a->plan_file.n; i++) {
+        ok = run_model_add_plan(&j.model, a->plan_file.item[i], cx);
+    }
+    ok = ok && run_loaded(&j, text);
     run_trace_free(&trace);
     run_model_close(&j.model);
     return ok;

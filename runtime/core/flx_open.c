@@ -38,6 +38,26 @@ static enum flx_err check_plans(const struct flx_model *m,
     return FLX_OK;
 }
 
+enum flx_err flx_add_plan(struct flx_model *m, const uint32_t **list,
+                          const uint32_t *plan, uint32_t n_words)
+{
+    if (!m || !list || !plan || (uintptr_t)plan % sizeof *plan != 0) {
+        return FLX_E_ARG;
+    }
+    /* The check reads as many words as the header says. */
+    if (n_words < sizeof(struct flx_plan_head) / sizeof *plan ||
+        flx_plan_head(plan)->n_words != n_words || m->n_plan == UINT16_MAX) {
+        return FLX_E_PLAN;
+    }
+    const enum flx_err err = flx_check_plan(m, plan);
+    if (err == FLX_OK) {
+        memmove(list, m->plan, m->n_plan * sizeof *list);
+        list[m->n_plan++] = plan;
+        m->plan = list;
+    }
+    return err;
+}
+
 static enum flx_err check_blob_head(const struct flx_model *m,
                                     const uint8_t *head)
 {

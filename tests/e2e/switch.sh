@@ -54,6 +54,25 @@ for seed in 1 2 3 4 5 6 7 8; do
         n_taken=$((n_taken + $(grep -c '"released"' run.json || true)))
     done
 done
+# A plan that was not compiled in, from a file; to it and back.
+"$flexc" model.onnx -o alone -q --tables --budgets max
+for plan in 0 1 2 3; do
+    "$flexrun" alone --plan-file out/model-$plan.flxp -q --json run.json ||
+        fail "plan file $plan"
+    [ "$(digest run.json)" = "$want" ] || fail "plan file $plan: other bits"
+    "$flexrun" alone --plan-file out/model-$plan.flxp --plan 0 -q \
+        --switch 3:1,12:0 --json run.json || fail "switch to plan file $plan"
+    [ "$(digest run.json)" = "$want" ] || fail "to file $plan: other bits"
+done
+code=0
+head -c 400 out/model-0.flxp > cut.flxp
+"$flexrun" alone --plan-file cut.flxp -q 2> err || code=$?
+[ $code -eq 1 ] && grep -q "error plan:" err || fail "a plan cut off: $code"
+"$zoo" tiny -o other.onnx
+"$flexc" other.onnx -o other -q --tables --budgets max
+code=0
+"$flexrun" alone --plan-file other/other-0.flxp -q 2> err || code=$?
+[ $code -eq 1 ] && grep -q "error plan:" err || fail "another model's: $code"
 echo "squeezenet-small: $n_taken switches"
 [ "$n_taken" -gt 0 ] || fail "no random switch took effect"
 exit $failed

@@ -1,5 +1,6 @@
 #include "support/rt_session.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/crc32c.h"
@@ -245,6 +246,61 @@ static void plan__with_a_wrong_header_is_refused(void **state)
     ASSERT_BAD_PLAN(RT_STREAM, 0, HEAD(n_boundary), 1u << 30);
 }
 
+/* ---- plans that are added ---- */
+
+static void add_plan__runs_what_was_not_compiled_in(void **state)
+{
+    (void)state;
+    struct rt_model m;
+    rt_model_build(&m, &(struct rt_options){0});
+    const uint32_t *list[RT_N_PLAN + 1];
+    const uint32_t *const plan = m.plan[RT_CASCADE];
+    assert_int_equal(flx_add_plan(&m.model, list, plan, plan[HEAD(n_words)]),
+                     FLX_OK);
+    assert_int_equal(m.model.n_plan, RT_N_PLAN + 1);
+    assert_ptr_equal(m.model.plan[RT_N_PLAN], plan);
+    assert_int_equal(flx_arena_bytes(&m.model, RT_N_PLAN),
+                     flx_arena_bytes(&m.model, RT_CASCADE));
+    assert_int_equal(try_open(&m, RT_PORT_SYNC, RT_N_PLAN), FLX_OK);
+    rt_model_free(&m);
+}
+
+/* Cut off anywhere, or with any word changed, nothing is added. */
+static void add_plan__refuses_what_is_no_whole_plan(void **state)
+{
+    (void)state;
+    struct rt_model m;
+    rt_model_build(&m, &(struct rt_options){0});
+    const uint32_t *list[RT_N_PLAN + 1];
+    const uint32_t n = m.plan[RT_CASCADE][HEAD(n_words)];
+    for (uint32_t cut = 0; cut < n; cut++) {
+        /* A copy of just so many words, for the sanitizer. */
+        uint32_t *const copy = malloc((size_t)(cut > 0 ? cut : 1) * 4);
+        assert_non_null(copy);
+        memcpy(copy, m.plan[RT_CASCADE], (size_t)cut * 4);
+        assert_int_equal(flx_add_plan(&m.model, list, copy, cut), FLX_E_PLAN);
+        free(copy);
+    }
+    uint32_t *const copy = malloc((size_t)n * 4);
+    assert_non_null(copy);
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(copy, m.plan[RT_CASCADE], (size_t)n * 4);
+        copy[i] ^= 1u << i % 32;
+        assert_int_equal(flx_add_plan(&m.model, list, copy, n), FLX_E_PLAN);
+    }
+    assert_int_equal(
+        flx_add_plan(&m.model, list,
+                     (const uint32_t *)(const void *)((uint8_t *)copy + 2),
+                     n - 1),
+        FLX_E_ARG);
+    assert_int_equal(flx_add_plan(NULL, list, copy, n), FLX_E_ARG);
+    assert_int_equal(flx_add_plan(&m.model, NULL, copy, n), FLX_E_ARG);
+    assert_int_equal(flx_add_plan(&m.model, list, NULL, n), FLX_E_ARG);
+    assert_int_equal(m.model.n_plan, RT_N_PLAN);
+    free(copy);
+    rt_model_free(&m);
+}
+
 static void plan__with_a_wrong_buffer_is_refused(void **state)
 {
     (void)state;
@@ -397,6 +453,8 @@ int main(void)
         cmocka_unit_test(map__is_verified_once_at_open),
         cmocka_unit_test(tables__that_contradict_each_other_are_refused),
         cmocka_unit_test(plan__with_a_wrong_header_is_refused),
+        cmocka_unit_test(add_plan__runs_what_was_not_compiled_in),
+        cmocka_unit_test(add_plan__refuses_what_is_no_whole_plan),
         cmocka_unit_test(plan__with_a_wrong_buffer_is_refused),
         cmocka_unit_test(plan__may_not_roll_a_buffer_that_is_addressed_whole),
         cmocka_unit_test(plan__with_a_wrong_box_is_refused),

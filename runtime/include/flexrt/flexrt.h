@@ -41,6 +41,23 @@ enum flx_err flx_open(const struct flx_model *model,
                       const struct flx_port *port, void *arena,
                       uint32_t arena_bytes, uint32_t plan_id, struct flx **out);
 
+/* Adds a plan that was not compiled in, the words of a .flxp file, to a copy of
+ * a model's table; flx_open then takes the copy. The plan must have been made
+ * by flexc from the same model with the same target, --numerics, kernels and
+ * weights, for any budget.
+ *
+ *   m        a copy of the generated table, the caller's
+ *   list     room for m->n_plan + 1 pointers; the model's old list may be in it
+ *   plan     n_words words, of this machine's byte order
+ *
+ * All three must outlive the runtime. The plan's id is the old m->n_plan.
+ *
+ * FLX_E_PLAN  not a whole plan for this model, or one plan too many: m is
+ *             unchanged
+ * FLX_E_ARG   NULL, or a plan that is not aligned to its words; likewise */
+enum flx_err flx_add_plan(struct flx_model *m, const uint32_t **list,
+                          const uint32_t *plan, uint32_t n_words);
+
 /* Bytes of arena that plan plan_id needs (its peak); 0 if there is none. */
 uint32_t flx_arena_bytes(const struct flx_model *model, uint32_t plan_id);
 

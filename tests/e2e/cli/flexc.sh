@@ -183,10 +183,11 @@ rm -rf out stderr
 "$flexc" in/tiny.onnx --budgets min,max -o out --json out.json >table 2>err ||
     fail "flexc tiny: $(cat err)"
 [ -s err ] && fail "flexc tiny: says '$(cat err)'"
-for file in tiny.c tiny.h tiny.flxw Makefile CMakeLists.txt; do
+for file in tiny.c tiny.h tiny.flxw tiny-0.flxp tiny-1.flxp Makefile \
+    CMakeLists.txt; do
     [ -s "out/$file" ] || fail "no out/$file"
 done
-[ "$(find out -type f | wc -l)" = 5 ] || fail "out holds $(ls -a out)"
+[ "$(find out -type f | wc -l)" = 7 ] || fail "out holds $(ls -a out)"
 [ "$(wc -l <table)" = 4 ] || fail "the table is not four lines: $(cat table)"
 for key in model target device weights_bytes blob_bytes macs min_budget \
     min_budget_node plans budget peak resident_bytes plan_bytes peak_node \

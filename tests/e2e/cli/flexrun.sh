@@ -164,7 +164,7 @@ refuses 1 "fresh/tiny.so|--no-build" fresh --no-build
 [ ! -e fresh/tiny.so ] || fail "--no-build builds"
 CC=false refuses 4 "child|CC" fresh
 CC=/none/cc refuses 4 "child|/none/cc|CC" fresh
-[ "$(find fresh -type f | wc -l)" = 5 ] || fail "failed builds leave $(ls fresh)"
+[ "$(find fresh -type f | wc -l)" = 7 ] || fail "failed builds leave $(ls fresh)"
 runs code -q --json run.json
 [ "$(digest run.json)" = "$want" ] || fail "the C gives other bits"
 runs code -q --no-build --plan 1 --json run.json
@@ -196,7 +196,7 @@ for SIGNAL in INT TERM HUP; do
     got=0
     CC=$dir/slow-cc "$flexrun" ended >stdout 2>stderr || got=$?
     case $got in 129 | 130 | 143) ;; *) fail "SIG$SIGNAL: exit $got" ;; esac
-    [ "$(find ended -type f | wc -l)" = 5 ] ||
+    [ "$(find ended -type f | wc -l)" = 7 ] ||
         fail "SIG$SIGNAL leaves $(ls ended)"
 done
 CC=$dir/slow-cc "$flexrun" tiny.onnx --cc >stdout 2>stderr && fail "no signal"
