@@ -206,6 +206,11 @@ void dir_remove_empty(const char *path)
     (void)rmdir(path);
 }
 
+void file_remove(const char *path)
+{
+    (void)unlink(path);
+}
+
 bool file_exists(const char *path)
 {
     struct stat st;

@@ -71,6 +71,9 @@ void dir_remove_empty(const char *path);
 
 bool file_exists(const char *path);
 
+/* Removes a file, if it is there. */
+void file_remove(const char *path);
+
 /* "dir/name", or name alone when dir is "" or name is absolute; NULL (E_MEMORY
  * reported). */
 NODISCARD const char *path_join(struct arena *a, const char *dir,

@@ -43,14 +43,22 @@ static void take_back(const struct undo_item *i)
     }
 }
 
+/* What undo_stop wakes the thread with. Cancelling it would have glibc load
+ * libgcc to unwind, and abort where there is no memory for that. */
+enum { WAKE = SIGUSR2 };
+
 static void *wait_for_signal(void *arg)
 {
     struct undo *const u = arg;
     int sig = 0;
     while (sigwait(&u->waited, &sig) != 0) {
     }
-    /* Never unlocked: from here on nothing else is made. */
+    /* Never unlocked when a signal is served: nothing else is made. */
     undo_hold(u);
+    if (u->stops && sig == WAKE) {
+        undo_release(u);
+        return NULL;
+    }
     for (uint32_t i = u->n; i-- > 0;) {
         take_back(&u->item[i]);
     }
@@ -79,6 +87,7 @@ void undo_start(struct undo *u)
             (void)sigaddset(&u->waited, ends[i]);
         }
     }
+    (void)sigaddset(&u->waited, WAKE);
     (void)signal(SIGXFSZ, SIG_IGN);
     (void)pthread_sigmask(SIG_BLOCK, &u->waited, &u->before);
     u->has_thread = pthread_create(&u->thread, NULL, wait_for_signal, u) == 0;
@@ -92,7 +101,8 @@ void undo_stop(struct undo *u)
     if (u->has_thread) {
         /* Held, so that a signal that is being served is served to its end. */
         undo_hold(u);
-        (void)pthread_cancel(u->thread);
+        u->stops = true;
+        (void)pthread_kill(u->thread, WAKE);
         undo_release(u);
         (void)pthread_join(u->thread, NULL);
         (void)pthread_sigmask(SIG_SETMASK, &u->before, NULL);

@@ -23,7 +23,9 @@ struct undo {
     pthread_mutex_t lock; /* recursive */
     pthread_t thread;
     bool has_thread;
-    sigset_t waited; /* HUP, INT and TERM, without those that are ignored */
+    bool stops;      /* undo_stop wants the thread to end */
+    sigset_t waited; /* HUP, INT and TERM, without those that are ignored; and
+                        what undo_stop sends */
     sigset_t before; /* the mask to return to */
     struct undo_item {
         enum undo_kind kind;

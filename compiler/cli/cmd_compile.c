@@ -70,13 +70,22 @@ static bool outputs_write(struct outputs *o, const char *name,
     return f && file_out_write(f, buf_bytes(b).data, buf_bytes(b).len);
 }
 
-/* All or, by a signal, none. */
+/* All or, by a signal, none. A rename that fails leaves none where there was
+ * none before; what it has replaced of an older model stays, and is refused
+ * beside the rest, which has another id. */
 static bool outputs_commit(struct outputs *o)
 {
     bool ok = true;
+    bool is_new[ARRAY_LEN(o->file)];
     undo_hold(o->cx->diag->undo);
     for (uint32_t i = 0; ok && i < o->n; i++) {
+        is_new[i] = !file_exists(o->file[i].path);
         ok = file_out_commit(&o->file[i]);
+        for (uint32_t k = 0; !ok && k < i; k++) {
+            if (is_new[k]) {
+                file_remove(o->file[k].path);
+            }
+        }
     }
     if (ok) {
         undo_drop(o->cx->diag->undo, o->dir);
