@@ -353,9 +353,36 @@ static bool check_digests(struct session *s, uint32_t run,
     return true;
 }
 
+/* Closes the runtime and copies the outputs; the arena around them goes back to
+ * the system first, so that under a cap the copies have room. */
 static bool keep_outputs(struct session *s)
 {
-    for (uint32_t i = 0; i < s->m->n_output; i++) {
+    const uint32_t n = s->m->n_output;
+    const uint8_t **src = arena_new(s->cx->scratch, const uint8_t *, n);
+    uint8_t *lo = s->arena + s->arena_bytes;
+    uint8_t *hi = s->arena;
+    for (uint32_t i = 0; src && i < n; i++) {
+        src[i] = flx_output(s->rt, i);
+        uint8_t *begin = s->arena + (src[i] - s->arena);
+        lo = begin < lo ? begin : lo;
+        hi = begin + s->m->output[i].bytes > hi ? begin + s->m->output[i].bytes
+                                                : hi;
+    }
+    flx_close(s->rt);
+    s->rt = NULL;
+    if (!src) {
+        return false;
+    }
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    s->port.release(s->port.ctx, s->arena,
+                    (uint32_t)((uint64_t)(lo - s->arena) / page * page));
+    if (hi < s->arena + s->arena_bytes) {
+        /* Not the last page, which the guard shares. */
+        s->port.release(s->port.ctx, hi,
+                        (uint32_t)((uint64_t)(s->arena + s->arena_bytes - hi) /
+                                   page * page));
+    }
+    for (uint32_t i = 0; i < n; i++) {
         const struct flx_io *io = &s->m->output[i];
         struct run_tensor *t = &s->out->output[i];
         uint8_t *copy = arena_alloc(s->cx->keep, io->bytes, 64);
@@ -363,7 +390,7 @@ static bool keep_outputs(struct session *s)
             return false;
         }
         if (io->bytes > 0) {
-            memcpy(copy, flx_output(s->rt, i), io->bytes);
+            memcpy(copy, src[i], io->bytes);
         }
         t->data = copy;
     }
@@ -531,9 +558,11 @@ static bool run_opened(struct session *s)
     const uint64_t peak = has_peak ? rss_peak() : now;
     const uint64_t most = peak > now ? peak : now;
     s->out->rss_over_idle = most > idle ? most - idle : 0;
-    const bool kept = ok && keep_outputs(s);
-    flx_close(s->rt);
-    return kept && check_guard(s);
+    if (!ok) {
+        flx_close(s->rt);
+        return false;
+    }
+    return keep_outputs(s) && check_guard(s);
 }
 
 static bool make_result(const struct run_setup *s, struct cx *cx,

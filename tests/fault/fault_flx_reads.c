@@ -56,6 +56,12 @@ static void reads__that_fail_end_the_run_and_nothing_else(void **state)
     (void)state;
     static const struct rt_options k_options[] = {
         {.n_thread = 3}, {.n_thread = 3, .compress = true}};
+    static const char *const k_name[] = {[FAULT_START] = "fail to start",
+                                         [FAULT_FINISH] = "fail",
+                                         [FAULT_SHORT] = "come short",
+                                         [FAULT_FLIP] = "with flipped bits",
+                                         [FAULT_STALL] = "stall"};
+    uint64_t n_fault[FAULT_STALL + 1] = {0};
     for (uint32_t o = 0; o < 2; o++) {
         struct rt_model m;
         rt_model_build(&m, &k_options[o]);
@@ -69,11 +75,16 @@ static void reads__that_fail_end_the_run_and_nothing_else(void **state)
                         try_runs(&m, k_port[i], plan, (enum fault)fault, k)) {
                         k++;
                     }
+                    n_fault[fault] += k;
                     assert_true(k >= rt_plan_loads(&m, plan, true));
                 }
             }
         }
         rt_model_free(&m);
+    }
+    for (uint32_t fault = FAULT_START; fault <= FAULT_STALL; fault++) {
+        print_message("faults: reads that %s %llu\n", k_name[fault],
+                      (unsigned long long)n_fault[fault]);
     }
 }
 

@@ -1,3 +1,3 @@
-foreach(name flx_reads flx_plans switch_threads)
-    flexc_fault_test(${name} LIBS flexc_test_runtime)
+foreach(name flash flx_reads flx_plans switch_threads)
+    flexc_fault_test(${name} LIBS flexc_test_runtime flexc_test_flash)
 endforeach()

@@ -9,6 +9,7 @@ enum flx_err flx_flash_start(void *flash, uint32_t off, void *dst, uint32_t len)
     f->off = off;
     f->left = len;
     f->dst = dst;
+    f->n_idle = 0;
     return FLX_OK;
 }
 
@@ -16,6 +17,15 @@ enum flx_err flx_flash_finish(void *flash, int wait)
 {
     struct flx_flash *f = flash;
     for (uint32_t n = 0; f->left > 0 && (wait || n < f->burst_words); n++) {
+        if (f->ready && *f->ready == 0) {
+            if (f->n_idle >= f->max_idle) {
+                f->left = 0;
+                return FLX_E_STORAGE;
+            }
+            f->n_idle++;
+            continue;
+        }
+        f->n_idle = 0;
         uint32_t word = f->device[f->off / 4];
         for (uint32_t i = 0; i < 4 && f->left > 0; i++, word >>= 8) {
             *f->dst++ = (uint8_t)word;

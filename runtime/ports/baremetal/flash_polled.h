@@ -19,6 +19,10 @@ struct flx_flash {
     uint32_t bytes;                  /* of the blob; a multiple of 4 */
     uint32_t burst_words; /* a poll without wait brings so many; >= 1 */
     uint32_t n_polls;     /* polls that found the read unfinished */
+    const volatile uint32_t *ready; /* NULL: always; else a register that is 0
+                                       while the device has no word */
+    uint32_t max_idle; /* looks in a row that find none, then the read fails */
+    uint32_t n_idle;
 
     /* The read under way. */
     uint32_t off;
@@ -27,7 +31,8 @@ struct flx_flash {
 };
 
 /* For flx_port.start_read and finish_read, with a struct flx_flash as ctx.
- * FLX_E_STORAGE: beyond the blob, or off is no multiple of 4. */
+ * FLX_E_STORAGE: beyond the blob, or off is no multiple of 4, or the device has
+ * not been ready for max_idle looks; the next start tries it anew. */
 enum flx_err flx_flash_start(void *flash, uint32_t off, void *dst,
                              uint32_t len);
 enum flx_err flx_flash_finish(void *flash, int wait);
