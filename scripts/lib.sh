@@ -4,7 +4,7 @@
 # shellcheck shell=sh
 
 # What a build needs, and what the tests add.
-flexc_build_packages="gcc cmake ninja-build make pkg-config \
+flexc_build_packages="gcc libc6-dev cmake ninja-build make pkg-config \
 protobuf-c-compiler libprotobuf-c-dev protobuf-compiler libonnx-dev \
 libzstd-dev libcjson-dev libstb-dev"
 flexc_test_packages="clang libcmocka-dev"
