@@ -75,8 +75,8 @@ static bool outputs_write(struct outputs *o, const char *name,
  * beside the rest, which has another id. */
 static bool outputs_commit(struct outputs *o)
 {
-    bool ok = true;
-    bool is_new[ARRAY_LEN(o->file)];
+    bool *const is_new = arena_new(o->cx->scratch, bool, (uint64_t)o->n + 1);
+    bool ok = is_new;
     undo_hold(o->cx->diag->undo);
     for (uint32_t i = 0; ok && i < o->n; i++) {
         is_new[i] = !file_exists(o->file[i].path);
