@@ -183,6 +183,7 @@ bool cli_json(const struct cli_result *r, struct cx *cx, struct buf *out)
               num(root, "macs", (double)macs) &&
               num(root, "min_budget", (double)r->least->budget) &&
               str(root, "min_budget_node", peak_node(r, r->least)) &&
+              num(root, "planning_ms", (double)r->planning_us / 1e3) &&
               (plans = cJSON_AddArrayToObject(root, "plans"));
     for (uint32_t i = 0; ok && i < r->n_plan; i++) {
         ok = plan_json(r, i, delay, plans);

@@ -19,7 +19,8 @@ struct cli_result {
     const struct plan_set *plans;
     const struct plan *least;   /* the plan for the least budget found */
     const uint64_t *plan_bytes; /* encoded size of each plan */
-    uint32_t n_plan; /* asked for; plans may hold one more, the least */
+    uint64_t planning_us; /* processor time of all plans; only in the JSON */
+    uint32_t n_plan;      /* asked for; plans may hold one more, the least */
 };
 
 /* One line a plan: budget, peak, latency, bound, gap, resident, streamed, and

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "base/diag.h"
@@ -112,6 +113,7 @@ struct line {
     struct chunks chunks;
     struct cands cands;
     struct plan_set plans;
+    uint64_t planning_us; /* processor time that they took */
     struct cg_model tables;
 };
 
@@ -265,6 +267,14 @@ static bool print_memory(const struct line *s, uint32_t n, struct cx *cx,
     return true;
 }
 
+/* Processor time: planning is one thread. */
+static uint64_t now_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 /* chunks + device -> candidates -> plans, proven -> tables. */
 static bool back_half(struct cli_args *a, struct cx *cx, struct line *s,
                       struct buf *text, bool *stop)
@@ -279,9 +289,11 @@ static bool back_half(struct cli_args *a, struct cx *cx, struct line *s,
     if (a->dump == DUMP_CAND) {
         return cands_print(&s->cands, &s->layers, text);
     }
+    const uint64_t began_us = now_us();
     if (!(a->plan_file ? read_plan(a, cx, s) : make_plans(a, cx, s))) {
         return false;
     }
+    s->planning_us = now_us() - began_us;
     if (!plan_check(&s->layers, &s->chunks, &s->cands, &s->plans, cx)) {
         if (a->plan_file && cx->diag->id == E_PLAN_CHECK) {
             cx->diag->id = E_PLAN; /* the file's error, not ours */
@@ -481,6 +493,7 @@ static bool report(struct cli_args *a, struct cx *cx, struct outputs *o,
         .plans = &s->plans,
         .least = &s->plans.plan[s->plans.n_plan - 1],
         .plan_bytes = plan_bytes,
+        .planning_us = s->planning_us,
         .n_plan = n,
     };
     if (!a->quiet && !(a->json && strcmp(a->json, "-") == 0)) {

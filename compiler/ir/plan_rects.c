@@ -190,105 +190,38 @@ static bool add_buffer(struct collect *v, uint32_t ix, const struct extent *e)
     return push(v, x);
 }
 
-/* Rows of buffer ix from the first to the last step that touches them. */
-static bool touch_rows(const struct collect *v, uint32_t ix,
-                       struct plan_rect *row)
-{
-    const uint64_t rows = v->l->buf[ix].rows;
-    for (uint64_t i = 0; i < v->run->n_step; i++) {
-        const struct plan_step *const q = &v->run->step[i];
-        const struct layer *const y = &v->l->layer[v->p->box[q->ix].layer];
-        for (uint32_t k = 0; k <= y->n_in; k++) {
-            const struct operand *const o = k < y->n_in ? &y->in[k] : &y->out;
-            uint64_t a = q->r0;
-            uint64_t b = q->r1;
-            if (o->buf != ix) {
-                continue;
-            }
-            if (!o->by_row) {
-                return false;
-            }
-            if (k < y->n_in && a < b) {
-                row_map_need(&o->map, q->r0, q->r1, &a, &b);
-            }
-            for (; a < b && a + o->row0 < rows; a++) {
-                widen(&row[a + o->row0], (int64_t)i + 1, (int64_t)i + 1);
-            }
-        }
-    }
-    return true;
-}
-
-/* Makes rectangle `at`, of a buffer held in full, one for each run of rows that
- * live equally long. */
-static bool split_rows(struct collect *v, uint32_t at)
-{
-    const struct plan_rect x = v->out->x[at];
-    const struct buffer *const b = &v->l->buf[x.buf];
-    struct plan_rect *const row =
-        arena_new(v->cx->scratch, struct plan_rect, b->rows);
-    if (!row) {
-        return false;
-    }
-    for (uint64_t r = 0; r < b->rows; r++) {
-        row[r] = rect_of_buffer(v, x.buf);
-        widen_held(v, &row[r]);
-    }
-    if (!touch_rows(v, x.buf, row)) {
-        return true;
-    }
-    bool is_first = true;
-    for (uint64_t r = 0; r < b->rows;) {
-        uint64_t end = r + 1;
-        while (end < b->rows && row[end].first == row[r].first &&
-               row[end].last == row[r].last) {
-            end++;
-        }
-        struct plan_rect part = row[r];
-        part.addr += r * b->row_bytes;
-        part.bytes =
-            (end == b->rows ? x.bytes : end * b->row_bytes) - r * b->row_bytes;
-        r = end;
-        if (part.first > part.last) {
-            continue; /* never touched */
-        }
-        if (is_first) {
-            part.n = 1;
-            v->out->x[at] = part;
-            is_first = false;
-        } else if (!push(v, part)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool rects_share(const struct plan_rect *x, const struct plan_rect *y)
+/* Whether y, which is born later, comes to lie over x row by row. */
+static bool comes_over(const struct plan_rect *y, const struct plan_rect *x)
 {
     return x->addr < y->addr + y->bytes && y->addr < x->addr + x->bytes &&
-           x->first <= y->last && y->first <= x->last;
+           x->first < y->first && y->first <= x->last;
 }
 
-/* Rectangles from `from` on are buffers. Where one comes to lie over another
- * row by row, both are shown by rows. */
-static bool split_overlays(struct collect *v, uint32_t from)
+/* Rectangles from `from` on are buffers. Where a cascade writes one over
+ * another whose rows are read no more, both are one shape in memory: what they
+ * share is shown as the younger one's from its first step on. */
+static bool cut_overlays(struct collect *v, uint32_t from)
 {
     const uint32_t n = v->out->n;
-    bool *const shares = arena_new(v->cx->scratch, bool, n);
-    if (!shares) {
-        return false;
-    }
     for (uint32_t i = from; i < n; i++) {
-        for (uint32_t k = from; k < i; k++) {
-            if (rects_share(&v->out->x[i], &v->out->x[k])) {
-                shares[i] = true;
-                shares[k] = true;
+        for (uint32_t k = from; k < n; k++) {
+            const struct plan_rect x = v->out->x[i];
+            const struct plan_rect y = v->out->x[k];
+            if (!comes_over(&y, &x)) {
+                continue;
             }
-        }
-    }
-    for (uint32_t i = from; i < n; i++) {
-        if (shares[i] && !split_rows(v, i)) {
-            return false;
+            struct plan_rect rest = x;
+            rest.first = y.first;
+            v->out->x[i].last = y.first - 1;
+            rest.bytes = y.addr - x.addr;
+            if (x.addr < y.addr && !push(v, rest)) {
+                return false;
+            }
+            rest.addr = y.addr + y.bytes;
+            rest.bytes = x.addr + x.bytes - rest.addr;
+            if (x.addr + x.bytes > rest.addr && !push(v, rest)) {
+                return false;
+            }
         }
     }
     return true;
@@ -559,7 +492,7 @@ bool plan_rects(const struct layers *l, const struct chunks *c,
             return false;
         }
     }
-    if (!split_overlays(&v, fixed) || !add_scratch(&v)) {
+    if (!cut_overlays(&v, fixed) || !add_scratch(&v)) {
         return false;
     }
     const uint32_t slices = out->n;

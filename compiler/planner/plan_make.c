@@ -24,7 +24,7 @@ enum {
     ROUNDS = 6,         /* in which every knob is turned */
     IN_FLIGHT_LEAST = 2,
     SQUEAKS = 12, /* see struct recipe */
-    SQUEAKS_LEAST = 60
+    SQUEAKS_LEAST = 120
 };
 
 /* What makes a plan, so that the best can be made again. */
@@ -217,14 +217,16 @@ static bool try_least(const struct work *w, const struct trial *t,
 static bool pack_least(const struct work *w, struct trial t, struct draft *d,
                        struct least *best)
 {
-    static const uint32_t thousandths[] = {1000, 1002, 1005, 1010, 1020,
-                                           1035, 1060, 1100, 1200, 1500};
+    static const uint32_t thousandths[] = {
+        1000, 1003, 1006, 1009, 1012, 1014, 1016, 1017, 1018, 1019,
+        1020, 1024, 1028, 1032, 1036, 1045, 1060, 1100, 1200, 1500};
     const uint64_t taken = reserved(w, t.resident_bytes);
     for (uint32_t i = 0; i < ARRAY_LEN(thousandths); i++) {
         t.how.limit = taken + d->part->need / 1000 * thousandths[i] + 1000;
-        for (uint32_t k = 2 * PLACE_LONG_MIXED; k < 2 * PLACE_ORDERS; k++) {
-            t.how.order = (enum place_order)(k / 2);
-            t.how.high = k % 2 > 0;
+        for (uint32_t k = PLACE_SIDES * PLACE_LONG_MIXED;
+             k < PLACE_SIDES * PLACE_ORDERS; k++) {
+            t.how.order = (enum place_order)(k / PLACE_SIDES);
+            t.how.side = (enum place_side)(k % PLACE_SIDES);
             if (t.how.limit >= best->peak) {
                 return true;
             }

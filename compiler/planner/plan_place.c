@@ -293,11 +293,14 @@ static bool place_unit_high(struct rects *r, uint32_t n, uint64_t floor,
 static uint32_t place_all(const struct recipe *how, uint32_t n, uint64_t floor,
                           const struct rect **list, struct rects *r)
 {
+    uint32_t n_units = 0;
     for (r->n = 0; r->n < n;) {
         const uint32_t at = r->n;
         const uint32_t n_unit = unit_of(&r->x[at], n - at);
-        if (!how->high || n_unit == 1 ||
-            !place_unit_high(r, n_unit, floor, how->limit, list)) {
+        const bool high = how->side == PLACE_GROUPS_HIGH ? n_unit > 1
+                          : how->side == PLACE_HALF_HIGH ? n_units++ % 2 > 0
+                                                         : false;
+        if (!high || !place_unit_high(r, n_unit, floor, how->limit, list)) {
             place_unit(r, n_unit, floor, list);
         }
         for (uint32_t i = at; i < at + n_unit; i++) {
@@ -368,6 +371,16 @@ static void join_groups(struct rects *r)
     }
 }
 
+/* The first rectangle of the unit that has this one. */
+static uint32_t unit_before(const struct rects *r, uint32_t at)
+{
+    while (at > 0 && r->x[at].group != 0 &&
+           r->x[at - 1].group == r->x[at].group) {
+        at--;
+    }
+    return at;
+}
+
 bool draft_place(const struct work *w, const struct recipe *how,
                  struct draft *d, struct rects *r)
 {
@@ -403,9 +416,11 @@ bool draft_place(const struct work *w, const struct recipe *how,
         if (d->fits || bad == 0) {
             break;
         }
+        /* To the front; now and then half the way, lest two take turns. */
         const uint32_t n_unit = unit_of(&r->x[bad], n_all - bad);
-        for (uint32_t k = 0; k < n_unit; k++) { /* to the front */
-            move_down(r->x, bad + k, k);
+        const uint32_t to = i % 4 == 3 ? unit_before(r, bad / 2) : 0;
+        for (uint32_t k = 0; k < n_unit; k++) {
+            move_down(r->x, bad + k, to + k);
         }
     }
     if (!d->fits) {

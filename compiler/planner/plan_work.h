@@ -259,11 +259,16 @@ enum { PLACE_ORDERS = 6 };
 enum place_fit { PLACE_LOW, PLACE_BOTH_ENDS };
 enum { PLACE_FITS = 2 };
 
+/* What lies as high as it can instead of as low: nothing, groups, every other
+ * unit. */
+enum place_side { PLACE_ALL_LOW, PLACE_GROUPS_HIGH, PLACE_HALF_HIGH };
+enum { PLACE_SIDES = 3 };
+
 struct recipe {
     uint64_t limit; /* bytes of arena */
     enum place_order order;
     enum place_fit fit;
-    bool high;        /* groups lie as high as they can, not as low */
+    enum place_side side;
     uint32_t squeaks; /* times that what did not fit may come first instead */
     bool late;        /* loads start as late as can be, for the least peak */
 };
