@@ -148,8 +148,9 @@ static double peak_gflops(void)
     __asm__ volatile("" : "+x"(C));
             CHAIN(c0)
             CHAIN(c1)
-            CHAIN(c2) CHAIN(c3) CHAIN(c4) CHAIN(c5) CHAIN(c6) CHAIN(c7)
-                CHAIN(c8) CHAIN(c9) CHAIN(c10) CHAIN(c11)
+            CHAIN(c2)
+            CHAIN(c3) CHAIN(c4) CHAIN(c5) CHAIN(c6) CHAIN(c7) CHAIN(c8)
+                CHAIN(c9) CHAIN(c10) CHAIN(c11)
         }
         const double g = 24.0 * FLX_LANES * n / (now() - t) * 1e-9;
         best = g > best ? g : best;

@@ -3,10 +3,11 @@
  *   bench_storage FILE REQUEST_BYTES TOTAL_BYTES
  *
  * Reads the file's first TOTAL_BYTES (a multiple of REQUEST_BYTES) with direct
- * storage through the port, as flx_load_run does: request after request to
- * memory that is aligned like the file. Prints MB/s, the share of a core that
- * this thread took, and the GB/s of the port's checksum over what was read,
- * from memory and from the cache. Run by scripts/storage-run. */
+ * storage through the port, as flx_load_run does: request after request to the
+ * same place, as the slot of a streamed layer, and dd's buffer, is. Prints
+ * MB/s, the share of a core that this thread took, and the GB/s of the port's
+ * checksum over what was read, from memory and from the cache. Run by
+ * scripts/storage-run. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ int main(int argc, char **argv)
     const double begin = seconds(CLOCK_MONOTONIC);
     const double cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
     for (uint32_t off = 0; off < total; off += request) {
-        if (port.start_read(port.ctx, off, data + off, request) != FLX_OK ||
+        if (port.start_read(port.ctx, off, data, request) != FLX_OK ||
             port.finish_read(port.ctx, 1) != FLX_OK) {
             return 1;
         }

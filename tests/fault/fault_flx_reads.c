@@ -83,7 +83,7 @@ static void reads__that_fail_end_the_run_and_nothing_else(void **state)
         rt_model_free(&m);
     }
     for (uint32_t fault = FAULT_START; fault <= FAULT_STALL; fault++) {
-        print_message("faults: reads that %s %llu\n", k_name[fault],
+        print_message("faults: reads: %s %llu\n", k_name[fault],
                       (unsigned long long)n_fault[fault]);
     }
 }
