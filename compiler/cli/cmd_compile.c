@@ -517,18 +517,27 @@ static bool report(struct cli_args *a, struct cx *cx, struct outputs *o,
                : add_file(o, a->json, cli_json(&r, cx, &b), &b);
 }
 
-bool cmd_compile(struct cli_args *a, struct cx *cx, struct buf *text)
+/* Room for all files: one per plan besides the others. */
+static bool outputs_start(struct outputs *o, const struct cli_args *a,
+                          struct cx *cx)
 {
-    struct outputs o = {.cx = cx, .dir = a->out_dir};
-    struct line s = {0};
-    diag_set_input(cx->diag, a->model);
     uint64_t most = MAX_FILES;
     for (uint32_t i = 0; i < a->opt.n_budget; i++) {
         const struct budget *const b = &a->opt.budget[i];
         most += b->kind == BUDGET_AUTO ? b->bytes : 1;
     }
-    o.file = arena_new(cx->keep, struct file_out, most);
-    if (o.file && cli_device(a, cx) && compile(a, cx, &o, &s, text) &&
+    *o = (struct outputs){.cx = cx, .dir = a->out_dir};
+    o->file = arena_new(cx->keep, struct file_out, most);
+    return o->file != NULL;
+}
+
+bool cmd_compile(struct cli_args *a, struct cx *cx, struct buf *text)
+{
+    struct outputs o;
+    struct line s = {0};
+    diag_set_input(cx->diag, a->model);
+    if (outputs_start(&o, a, cx) && cli_device(a, cx) &&
+        compile(a, cx, &o, &s, text) &&
         (a->dump != DUMP_NONE || a->dump_after ||
          report(a, cx, &o, &s, text)) &&
         outputs_commit(&o)) {
@@ -541,13 +550,13 @@ bool cmd_compile(struct cli_args *a, struct cx *cx, struct buf *text)
 bool cmd_compile_graph(struct cli_args *a, struct graph *g, struct cx *cx,
                        struct layers *l, struct cands *k)
 {
-    struct outputs o = {.cx = cx, .dir = a->out_dir};
+    struct outputs o;
     struct line s = {.graph = *g};
     struct buf text;
     buf_init(&text, cx->keep);
     cx->opt = &a->opt;
-    if (cli_device(a, cx) && compile(a, cx, &o, &s, &text) &&
-        outputs_commit(&o)) {
+    if (outputs_start(&o, a, cx) && cli_device(a, cx) &&
+        compile(a, cx, &o, &s, &text) && outputs_commit(&o)) {
         *l = s.layers;
         *k = s.cands;
         return true;
