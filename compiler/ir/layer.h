@@ -115,15 +115,29 @@ struct epilogue {
     float b;
 };
 
+/* Integers: what 8-bit numbers of CONV and POOL mean. Sums of (x - in_zero) * w
+ * become scale * sum, rounded to even, plus out_zero, cut to [low, high]. */
+struct quant {
+    int32_t in_zero;
+    int32_t out_zero;
+    int32_t low;
+    int32_t high;
+    float scale; /* POOL_AVG; of CONV it is a weight */
+};
+
 enum layer_kind {
     /* Convolution, also fully connected (H = W = 1) and matrix products with a
      * constant right side ([rows, 1, K]); groups and depthwise.
      * in[0]: N,H,W,C. weight[0]: O, KH, KW, C/group. weight[1]: bias [O] or
-     * rank 0 with empty data. weight[2]: PReLU slope [O]. p.conv. */
+     * rank 0 with empty data. weight[2]: PReLU slope [O]. p.conv.
+     * In integers, in[0] being I8 or U8: weight[0] I8, less a zero point for
+     * each channel, weight[3], I32 [O], or empty where that is 0. weight[1]:
+     * I32. weight[2]: scale [O]. The result is I8 or U8; or F32, sums times
+     * scale; or I32, the sums. p.conv and quant. */
     LAYER_CONV,
     /* Transposed convolution. weight[0]: O, KH, KW, C/group. p.conv. */
     LAYER_DECONV,
-    LAYER_POOL, /* in[0]: N,H,W,C. p.pool */
+    LAYER_POOL, /* in[0]: N,H,W,C. p.pool; of I8 and U8, quant */
     /* out = expr(in...), broadcasting; every operand has the layer's rank. */
     LAYER_EWISE,
     LAYER_SOFTMAX, /* over the last iteration dimension; p.softmax */
@@ -377,6 +391,7 @@ struct layer {
     uint32_t n_weight;
     struct weight weight[LAYER_MAX_WEIGHT];
     struct epilogue epi; /* CONV, DECONV, POOL, EWISE */
+    struct quant quant;  /* CONV and POOL of I8 or U8 */
     uint64_t macs;       /* multiply-adds, for reports */
     union {
         struct conv_param conv;

@@ -220,6 +220,34 @@ static bool check_deconv_map(const struct check *c)
     return true;
 }
 
+static bool is_byte(enum dtype t)
+{
+    return t == DTYPE_I8 || t == DTYPE_U8;
+}
+
+/* Weights of a convolution in integers; those of floats are checked below. */
+static bool check_integers(const struct check *c)
+{
+    static const enum dtype types[4] = {DTYPE_I8, DTYPE_I32, DTYPE_F32,
+                                        DTYPE_I32};
+    const struct layer *const y = c->y;
+    const enum dtype out = y->out.dtype;
+    bool is_ok = y->n_weight == 4 && y->kind == LAYER_CONV &&
+                 y->epi.act == ACT_NONE && y->epi.residual == RES_NONE &&
+                 (is_byte(out) || out == DTYPE_F32 || out == DTYPE_I32) &&
+                 y->quant.low <= y->quant.high;
+    for (uint32_t i = 0; is_ok && i < 4; i++) {
+        const struct weight *const w = &y->weight[i];
+        const bool is_absent =
+            w->data.len == 0 &&
+            (i == 1 || i == 3 || (i == 2 && out == DTYPE_I32));
+        is_ok =
+            is_absent || (w->dtype == types[i] &&
+                          (i == 0 || (w->rank == 1 && w->dim[0] == y->dim[3])));
+    }
+    return is_ok || bad(c, "an integer convolution's weights do not fit");
+}
+
 static bool check_conv(const struct check *c)
 {
     const struct layer *const y = c->y;
@@ -231,12 +259,17 @@ static bool check_conv(const struct check *c)
     if (n_in == 2 && (!is_image(c, &y->in[1]) || !same_dims(c, &y->in[1]))) {
         return bad(c, "a residual is not like the output");
     }
-    const uint32_t n_weight = y->epi.act == ACT_PRELU ? 3 : 2;
+    const bool is_integer = is_byte(y->in[0].dtype);
+    if (is_integer && !check_integers(c)) {
+        return false;
+    }
+    const uint32_t n_weight = is_integer ? 1 : y->epi.act == ACT_PRELU ? 3 : 2;
     const struct weight *const w = &y->weight[0];
-    if (y->n_weight != n_weight || w->rank != 4 || p->group == 0 ||
-        w->dim[0] != y->dim[3] || w->dim[1] != p->kernel[0] ||
+    if ((!is_integer && y->n_weight != n_weight) || w->rank != 4 ||
+        p->group == 0 || w->dim[0] != y->dim[3] || w->dim[1] != p->kernel[0] ||
         w->dim[2] != p->kernel[1] || w->dim[3] * p->group != y->in[0].dim[3] ||
-        y->dim[3] % p->group != 0 || w->dtype != DTYPE_F32) {
+        y->dim[3] % p->group != 0 ||
+        w->dtype != (is_integer ? DTYPE_I8 : DTYPE_F32)) {
         return bad(c, "a convolution's weights do not fit");
     }
     for (uint32_t i = 1; i < n_weight; i++) {

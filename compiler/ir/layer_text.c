@@ -279,6 +279,11 @@ static void put_param(struct buf *out, const struct layer *y)
     }
 }
 
+static bool is_byte(enum dtype t)
+{
+    return t == DTYPE_I8 || t == DTYPE_U8;
+}
+
 static void put_layer(struct buf *out, uint32_t ix, const struct layer *y)
 {
     assert(y->kind < LAYER_KIND_COUNT && y->epi.act < ACT_COUNT);
@@ -302,6 +307,12 @@ static void put_layer(struct buf *out, uint32_t ix, const struct layer *y)
         buf_printf(out, ", %llu bytes\n", (unsigned long long)bytes);
     }
     put_param(out, y);
+    const bool is_image = y->kind == LAYER_CONV || y->kind == LAYER_POOL;
+    if (is_image && y->n_in > 0 && is_byte(y->in[0].dtype)) {
+        buf_printf(out, "  zero %d to %d cut %d %d scale %a\n",
+                   y->quant.in_zero, y->quant.out_zero, y->quant.low,
+                   y->quant.high, (double)y->quant.scale);
+    }
     if (y->epi.act != ACT_NONE || y->epi.residual != RES_NONE) {
         buf_printf(out, "  act %s %a %a residual %s\n", acts[y->epi.act],
                    (double)y->epi.a, (double)y->epi.b,

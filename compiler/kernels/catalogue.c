@@ -126,11 +126,23 @@ void kern_conv_cut(const struct layer *l, const struct kern *k,
     const struct conv_param *p = &l->p.conv;
     const uint64_t out_c = l->dim[3];
     const uint64_t taps = (uint64_t)p->kernel[0] * p->kernel[1];
-    *cut = (struct conv_cut){.spans = k->weights != WEIGHTS_CONV};
+    const bool is_fours = k->weights == WEIGHTS_FOURS;
+    *cut = (struct conv_cut){
+        .is_integer = is_fours || k->weights == WEIGHTS_BYTES,
+        .spans = k->weights != WEIGHTS_CONV && !is_fours,
+    };
     cut->oc = cut->spans ? out_c : out_c / p->group;
     cut->group_panels = size_div_up(cut->oc, FLX_PANEL);
     cut->n_panel = cut->group_panels * (cut->spans ? 1 : p->group);
     cut->k = taps * l->in[0].dim[3] / p->group;
+    if (cut->is_integer) { /* sums cannot wait in an output of 8 bits */
+        const uint64_t row = cut->k / p->kernel[0];
+        cut->k = is_fours ? size_div_up(row, 4) * 4 * p->kernel[0]
+                          : size_div_up(cut->k, 4) * 4;
+        cut->k_block = cut->k;
+        cut->n_kblock = 1;
+        return;
+    }
     const uint64_t most = (chunk_limit / ROW_BYTES - PARAM_ROWS) / 4 * 4;
     cut->n_kblock = k->weights == WEIGHTS_DEPTHWISE
                         ? 1
@@ -142,6 +154,9 @@ void kern_conv_cut(const struct layer *l, const struct kern *k,
 static uint64_t panel_bytes(const struct layer *l, const struct conv_cut *cut,
                             uint64_t kblock)
 {
+    if (cut->is_integer) {
+        return quant_panel_bytes(l, cut);
+    }
     const bool is_last = kblock + 1 == cut->n_kblock;
     const uint64_t rows =
         is_last ? cut->k - kblock * cut->k_block : cut->k_block;
@@ -152,7 +167,8 @@ static uint64_t panel_bytes(const struct layer *l, const struct conv_cut *cut,
 static bool is_conv(const struct kern *k)
 {
     return k->weights == WEIGHTS_CONV || k->weights == WEIGHTS_DEPTHWISE ||
-           k->weights == WEIGHTS_LANES;
+           k->weights == WEIGHTS_LANES || k->weights == WEIGHTS_FOURS ||
+           k->weights == WEIGHTS_BYTES;
 }
 
 /* Bytes of a table's panel: what a run reads of it for one entry. */
@@ -263,6 +279,10 @@ bool kern_pack(const struct layer *l, const struct options *opt,
     }
     const struct conv_cut cut = cut_of(l, k, opt);
     for (uint32_t i = 0; i < n_panel; i++) {
+        if (cut.is_integer) {
+            pack_quant(l, &cut, panel + i, dst + i * t->panel_bytes[0]);
+            continue;
+        }
         pack_conv(l, &cut, kblock, panel + i, dst + i * t->panel_bytes[kblock]);
     }
     return true;

@@ -7,6 +7,9 @@
  *   K block 0       16 floats bias (0 without one)
  *   last K block    16 floats PReLU slopes, if act is PRELU
  *   every K block   [rows][16], K = (kh, kw, c) flattened
+ * (of 8-bit numbers 16 i32 bias, 16 f32 scales, 16 i32 zero points where the
+ * weights have some, then i8: [K / 4][16][4] with each kernel row padded to a
+ * multiple of 4 (direct), or [K][16] padded likewise (depthwise, lanes))
  * in this order; lanes beyond the last channel are 0. Panels do not span
  * groups (direct, gemv, gather), or are 16 consecutive channels of all groups
  * (depthwise, lanes). Layers of other kinds have one panel: their weights in
@@ -29,8 +32,8 @@ NODISCARD bool kern_choose(const struct layer *l, const struct options *opt,
 
 /* How the layer's weights are cut: n_panel, n_kblock, panel_bytes (in cx->keep)
  * and no chunks yet. No panel of a convolution exceeds the target's
- * chunk_limit. A layer without weights has n_panel 1, n_kblock 1 and
- * panel_bytes[0] 0. */
+ * chunk_limit, but that of 8-bit numbers, which are not cut along K. A layer
+ * without weights has n_panel 1, n_kblock 1 and panel_bytes[0] 0. */
 NODISCARD bool kern_lattice(const struct layer *l, const struct options *opt,
                             struct cx *cx, struct lattice *t);
 

@@ -11,6 +11,11 @@ bool is_image(const struct operand *o, const char **why)
         *why = "element types other than f32";
         return false;
     }
+    return is_any_image(o, why);
+}
+
+bool is_any_image(const struct operand *o, const char **why)
+{
     if (o->buf == BUF_WEIGHTS || o->buf == BUF_NONE) {
         *why = "a constant image";
         return false;
@@ -107,34 +112,15 @@ bool deconv_fits(const struct layer *l, const char **why)
 void conv_args(const struct arg_in *in, uint32_t *word, struct fit *f)
 {
     const struct layer *l = in->l;
-    const struct conv_param *p = &l->p.conv;
     struct flx_conv_arg *a = (struct flx_conv_arg *)(void *)word;
     const bool has_res = l->epi.residual != RES_NONE;
     const struct operand *res = has_res ? &l->in[l->n_in - 1] : &l->out;
-    const struct image out_image = image_of(in, &l->out, f);
-    const struct image in_image = image_of(in, &l->in[0], f);
     const struct image res_image = image_of(in, res, f);
-    a->out_rows = fit_u(f, l->dim[1]);
-    a->out_w = fit_u(f, l->dim[2]);
-    a->out_c = fit_u(f, l->dim[3]);
-    PUT_IMAGE(a, out, out_image);
-    a->in_rows = fit_u(f, l->in[0].dim[1]);
-    a->in_w = fit_u(f, l->in[0].dim[2]);
-    a->in_c = fit_u(f, l->in[0].dim[3]);
-    PUT_IMAGE(a, in, in_image);
+    PUT_WINDOW(a, in, f);
     if (has_res) {
         a->res_at = l->n_in;
         PUT_IMAGE(a, res, res_image);
     }
-    a->group = p->group;
-    a->kernel_h = p->kernel[0];
-    a->kernel_w = p->kernel[1];
-    a->stride_h = p->stride[0];
-    a->stride_w = p->stride[1];
-    a->dilation_h = p->dilation[0];
-    a->dilation_w = p->dilation[1];
-    a->pad_top = p->pad_begin[0];
-    a->pad_left = p->pad_begin[1];
     a->k = fit_u(f, in->cut->k);
     a->k_block = fit_u(f, in->cut->k_block);
     a->residual = (uint32_t)l->epi.residual;
@@ -166,19 +152,21 @@ static uint64_t out_pixels(const struct layer *l)
 uint64_t conv_weight_bytes(const struct layer *l)
 {
     const struct weight *w = &l->weight[0];
-    return 4 * w->dim[0] * w->dim[1] * w->dim[2] * w->dim[3];
+    const uint64_t each = w->dtype == DTYPE_I8 ? 1 : 4; /* in a panel */
+    return each * w->dim[0] * w->dim[1] * w->dim[2] * w->dim[3];
 }
 
 uint64_t image_ns(const struct layer *l, const struct device *d)
 {
-    uint64_t n = layer_elements(l);
+    uint64_t bytes = layer_elements(l) * dtype_bytes(l->out.dtype);
     for (uint32_t i = 0; i < l->n_in; i++) {
         const struct operand *const o = &l->in[i];
-        n += o->dim[0] * o->dim[1] * o->dim[2] * o->dim[3];
+        bytes += o->dim[0] * o->dim[1] * o->dim[2] * o->dim[3] *
+                 dtype_bytes(o->dtype);
     }
     /* What half of the cache holds comes and goes as fast as it is used. */
-    const uint64_t near_bytes = size_min(4 * n, d->cache_bytes / 2);
-    return rate_ns(4 * n - near_bytes, d->speed[SPEED_EWISE]);
+    const uint64_t near_bytes = size_min(bytes, d->cache_bytes / 2);
+    return rate_ns(bytes - near_bytes, d->speed[SPEED_EWISE]);
 }
 
 uint64_t epilogue_ns(const struct layer *l, const struct device *d)

@@ -34,29 +34,8 @@ bool pool_fits(const struct layer *l, const char **why)
 void pool_args(const struct arg_in *in, uint32_t *word, struct fit *f)
 {
     const struct layer *l = in->l;
-    const struct pool_param *p = &l->p.pool;
     struct flx_pool_arg *a = (struct flx_pool_arg *)(void *)word;
-    const struct image out_image = image_of(in, &l->out, f);
-    const struct image in_image = image_of(in, &l->in[0], f);
-    a->is_max = p->kind == POOL_MAX;
-    a->count_pad = p->count_include_pad;
-    a->c = fit_u(f, l->dim[3]);
-    a->out_rows = fit_u(f, l->dim[1]);
-    a->out_w = fit_u(f, l->dim[2]);
-    PUT_IMAGE(a, out, out_image);
-    a->in_rows = fit_u(f, l->in[0].dim[1]);
-    a->in_w = fit_u(f, l->in[0].dim[2]);
-    PUT_IMAGE(a, in, in_image);
-    a->kernel_h = p->kernel[0];
-    a->kernel_w = p->kernel[1];
-    a->stride_h = p->stride[0];
-    a->stride_w = p->stride[1];
-    a->dilation_h = p->dilation[0];
-    a->dilation_w = p->dilation[1];
-    a->pad_top = p->pad_begin[0];
-    a->pad_left = p->pad_begin[1];
-    a->pad_bottom = p->pad_end[0];
-    a->pad_right = p->pad_end[1];
+    PUT_POOL(a, in, f);
     a->act = (uint32_t)l->epi.act;
     a->act_a = l->epi.a;
     a->act_b = l->epi.b;

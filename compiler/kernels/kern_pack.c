@@ -60,9 +60,8 @@ static void put_float(uint8_t *dst, const struct weight *w, int64_t i)
 
 /* ---- convolutions ---- */
 
-/* The panel's first output channel, in all groups, and its number of them. */
-static uint64_t panel_channels(const struct conv_cut *cut, uint64_t panel,
-                               uint64_t *first)
+uint64_t panel_channels(const struct conv_cut *cut, uint64_t panel,
+                        uint64_t *first)
 {
     const uint64_t group = panel / cut->group_panels;
     const uint64_t at = panel % cut->group_panels * FLX_PANEL;

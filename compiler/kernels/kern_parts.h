@@ -14,6 +14,8 @@ enum kern_weights {
     WEIGHTS_CONV,
     WEIGHTS_DEPTHWISE,
     WEIGHTS_LANES,
+    WEIGHTS_FOURS,
+    WEIGHTS_BYTES,
     WEIGHTS_PLAIN,
     WEIGHTS_HEADS,
     WEIGHTS_TABLE
@@ -22,6 +24,7 @@ enum kern_weights {
 /* How a convolution's weights are cut; numbers as in catalogue.h. */
 struct conv_cut {
     uint64_t group_panels; /* panels of a group; of all channels: see spans */
+    bool is_integer;
     bool spans;  /* panels are 16 consecutive channels of all groups */
     uint64_t oc; /* channels of a group; of all if spans */
     uint64_t n_panel;
@@ -102,6 +105,13 @@ uint64_t plain_bytes(const struct layer *l, uint64_t *start);
 void pack_plain(const struct layer *l, uint8_t *dst);
 /* Whether a weight can be read as floats / as it is. */
 bool weight_is_float(const struct weight *w);
+/* kern_quant.c: of a convolution of 8-bit numbers. */
+uint64_t quant_panel_bytes(const struct layer *l, const struct conv_cut *cut);
+void pack_quant(const struct layer *l, const struct conv_cut *cut,
+                uint64_t panel, uint8_t *dst);
+/* The panel's first output channel, in all groups, and its number of them. */
+uint64_t panel_channels(const struct conv_cut *cut, uint64_t panel,
+                        uint64_t *first);
 
 /* Values of FLX_IMAGE_FIELDS for an operand N, H, W, C. */
 struct image {
@@ -120,8 +130,63 @@ struct image image_of(const struct arg_in *in, const struct operand *o,
      (A)->PREFIX##_row_bytes = (V).row_bytes,                                  \
      (A)->PREFIX##_img_bytes = (V).img_bytes, (A)->PREFIX##_row0 = (V).row0,   \
      (A)->PREFIX##_col0 = (V).col0, (A)->PREFIX##_pix = (V).pix)
+/* Assigns FLX_WINDOW_FIELDS of the layer of arg_in IN to block A. */
+#define PUT_WINDOW(A, IN, F)                                                   \
+    do {                                                                       \
+        const struct layer *y_ = (IN)->l;                                      \
+        const struct conv_param *p_ = &y_->p.conv;                             \
+        const struct image out_ = image_of((IN), &y_->out, (F));               \
+        const struct image in_ = image_of((IN), &y_->in[0], (F));              \
+        (A)->out_rows = fit_u((F), y_->dim[1]);                                \
+        (A)->out_w = fit_u((F), y_->dim[2]);                                   \
+        (A)->out_c = fit_u((F), y_->dim[3]);                                   \
+        PUT_IMAGE(A, out, out_);                                               \
+        (A)->in_rows = fit_u((F), y_->in[0].dim[1]);                           \
+        (A)->in_w = fit_u((F), y_->in[0].dim[2]);                              \
+        (A)->in_c = fit_u((F), y_->in[0].dim[3]);                              \
+        PUT_IMAGE(A, in, in_);                                                 \
+        (A)->group = p_->group;                                                \
+        (A)->kernel_h = p_->kernel[0];                                         \
+        (A)->kernel_w = p_->kernel[1];                                         \
+        (A)->stride_h = p_->stride[0];                                         \
+        (A)->stride_w = p_->stride[1];                                         \
+        (A)->dilation_h = p_->dilation[0];                                     \
+        (A)->dilation_w = p_->dilation[1];                                     \
+        (A)->pad_top = p_->pad_begin[0];                                       \
+        (A)->pad_left = p_->pad_begin[1];                                      \
+    } while (0)
+/* The same of FLX_POOL_WINDOW_FIELDS. */
+#define PUT_POOL(A, IN, F)                                                     \
+    do {                                                                       \
+        const struct layer *y_ = (IN)->l;                                      \
+        const struct pool_param *p_ = &y_->p.pool;                             \
+        const struct image out_ = image_of((IN), &y_->out, (F));               \
+        const struct image in_ = image_of((IN), &y_->in[0], (F));              \
+        (A)->is_max = p_->kind == POOL_MAX;                                    \
+        (A)->count_pad = p_->count_include_pad;                                \
+        (A)->c = fit_u((F), y_->dim[3]);                                       \
+        (A)->out_rows = fit_u((F), y_->dim[1]);                                \
+        (A)->out_w = fit_u((F), y_->dim[2]);                                   \
+        PUT_IMAGE(A, out, out_);                                               \
+        (A)->in_rows = fit_u((F), y_->in[0].dim[1]);                           \
+        (A)->in_w = fit_u((F), y_->in[0].dim[2]);                              \
+        PUT_IMAGE(A, in, in_);                                                 \
+        (A)->kernel_h = p_->kernel[0];                                         \
+        (A)->kernel_w = p_->kernel[1];                                         \
+        (A)->stride_h = p_->stride[0];                                         \
+        (A)->stride_w = p_->stride[1];                                         \
+        (A)->dilation_h = p_->dilation[0];                                     \
+        (A)->dilation_w = p_->dilation[1];                                     \
+        (A)->pad_top = p_->pad_begin[0];                                       \
+        (A)->pad_left = p_->pad_begin[1];                                      \
+        (A)->pad_bottom = p_->pad_end[0];                                      \
+        (A)->pad_right = p_->pad_end[1];                                       \
+    } while (0)
 /* Whether an operand can be one: f32, channels next to each other. */
 bool is_image(const struct operand *o, const char **why);
+/* The same of any type. */
+bool is_any_image(const struct operand *o, const char **why);
+bool is_byte(enum dtype t);
 
 /* Steps shared by the families. */
 bool operand_is_f32(const struct operand *o);

@@ -412,6 +412,62 @@ void typed_args(const struct arg_in *in, uint32_t *word, struct fit *f)
     }
 }
 
+/* Floats, with conversions from 8-bit operands where they are read, and to a
+ * result of 8 bits at the end. */
+bool ewise_q8_fits(const struct layer *l, const char **why)
+{
+    const struct ewise_param *p = &l->p.ewise;
+    if (!typed_fits(l, why)) {
+        return false;
+    }
+    *why = "these steps on 8-bit numbers";
+    for (uint32_t i = 0; i < p->n_step; i++) {
+        const struct expr_step *s = &p->step[i];
+        const bool is_last = i + 1 == p->n_step;
+        if (s->op == EXPR_IN) {
+            const enum dtype t = l->in[s->ix].dtype;
+            const bool casts = !is_last && s[1].op == EXPR_CAST &&
+                               s[1].ix == (uint32_t)t && s[1].type == DTYPE_F32;
+            if (t != DTYPE_F32 && !(is_byte(t) && casts)) {
+                return false;
+            }
+            i += t != DTYPE_F32;
+        } else if (s->op == EXPR_SATURATE) {
+            if (!is_last || s->type != l->out.dtype || !is_byte(s->type)) {
+                return false;
+            }
+        } else if (s->type != DTYPE_F32 ||
+                   (s->op >= EXPR_SELECT && s->op != EXPR_ROUND)) {
+            return false;
+        }
+    }
+    return l->out.dtype == DTYPE_F32 ||
+           (p->n_step > 0 && p->step[p->n_step - 1].op == EXPR_SATURATE);
+}
+
+void ewise_q8_args(const struct arg_in *in, uint32_t *word, struct fit *f)
+{
+    struct flx_typed_arg *a = (struct flx_typed_arg *)(void *)word;
+    typed_args(in, word, f);
+    uint32_t n = 0;
+    a->classes = 0;
+    for (uint32_t i = 0; i < a->n_step; i++) {
+        if (a->op[i] != FLX_EXPR_CAST && a->op[i] != FLX_EXPR_SATURATE) {
+            a->op[n] = a->op[i];
+            a->ix[n] = a->ix[i];
+            a->imm[n] = a->imm[i];
+            a->type[n++] = 0;
+        }
+    }
+    for (uint32_t i = n; i < a->n_step; i++) {
+        a->op[i] = 0;
+        a->ix[i] = 0;
+        a->imm[i] = 0;
+        a->type[i] = 0;
+    }
+    a->n_step = n;
+}
+
 uint64_t typed_ns(const struct layer *l, const struct device *d)
 {
     /* One element at a time. */

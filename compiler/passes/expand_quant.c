@@ -191,7 +191,8 @@ static uint32_t conv32(struct expand *e, uint32_t x, uint32_t w)
 
 bool expand_conv_integer(struct expand *e)
 {
-    if (ex_type(e, ex_in(e, 0)) == DTYPE_I32) {
+    if (ex_type(e, ex_in(e, 0)) == DTYPE_I32 ||
+        quant_is_fast(e->g, ex_self(e))) {
         return true;
     }
     const uint32_t x = centred(e, ex_in(e, 0), ex_in(e, 2), 0);
@@ -224,6 +225,9 @@ static uint32_t side32(struct expand *e, uint32_t v, uint32_t zero,
 
 bool expand_matmul_integer(struct expand *e)
 {
+    if (quant_is_fast(e->g, ex_self(e))) {
+        return true;
+    }
     const uint32_t a = side32(e, ex_in(e, 0), ex_in(e, 2), true);
     const uint32_t b = side32(e, ex_in(e, 1), ex_in(e, 3), false);
     ex_give(e, 0, ex_op2(e, OP_MATMUL, a, b));
@@ -255,6 +259,9 @@ static bool give_scaled(struct expand *e, uint32_t sums, uint32_t scale_a,
 
 bool expand_qlinear_conv(struct expand *e)
 {
+    if (quant_is_fast(e->g, ex_self(e))) {
+        return true;
+    }
     const uint32_t bias = ex_in(e, 8);
     const uint32_t rank = ex_shape(e, ex_in(e, 0)).rank;
     const uint32_t x = centred(e, ex_in(e, 0), ex_in(e, 2), 0);
@@ -270,11 +277,16 @@ bool expand_qlinear_conv(struct expand *e)
 
 bool expand_qlinear_matmul(struct expand *e)
 {
+    if (quant_is_fast(e->g, ex_self(e))) {
+        return true;
+    }
     const uint32_t in_a = ex_in(e, 0);
     const uint32_t in_b = ex_in(e, 3);
     const uint32_t a = side32(e, in_a, ex_in(e, 2), true);
     const uint32_t b = side32(e, in_b, ex_in(e, 5), false);
-    const uint32_t sums = ex_op2(e, OP_MATMUL, a, b);
+    uint32_t sums = ex_op2(e, OP_MATMUL, a, b);
+    sums =
+        ex_in(e, 8) == VALUE_NONE ? sums : ex_op2(e, OP_ADD, sums, ex_in(e, 8));
     return give_scaled(e, sums, beside(e, ex_in(e, 1), in_a, true),
                        beside(e, ex_in(e, 4), in_b, false), ex_in(e, 6),
                        ex_in(e, 7));
@@ -282,6 +294,9 @@ bool expand_qlinear_matmul(struct expand *e)
 
 bool expand_qgemm(struct expand *e)
 {
+    if (quant_is_fast(e->g, ex_self(e))) {
+        return true;
+    }
     static const uint32_t swap[2] = {1, 0};
     const bool trans_a = node_int(ex_self(e), "transA", 0) != 0;
     const bool trans_b = node_int(ex_self(e), "transB", 0) != 0;

@@ -6,18 +6,7 @@
 
 #include "base/arena.h"
 #include "passes/elem.h"
-#include "passes/lower_draft.h"
-
-/* A layer of the family, before its epilogue. */
-struct conv_job {
-    enum layer_kind kind;
-    struct view in;  /* N,H,W,C */
-    uint64_t out[4]; /* N,H,W,C */
-    struct conv_param p;
-    struct weight w; /* O, KH, KW, C/group */
-    uint32_t bias;   /* a constant of the node itself, or VALUE_NONE */
-    float bias_scale;
-};
+#include "passes/lower_conv.h"
 
 /* n floats in the keep arena, as the weights' bytes. */
 static uint8_t *new_floats(struct lower *lw, uint64_t n)
@@ -78,10 +67,47 @@ static bool get_residual(struct lower *lw, uint32_t node_ix,
     return lower_to_image(lw, node_ix, r);
 }
 
-/* Drafts the layer with what the node took over, and sets the value that it
- * writes. */
-static bool draft_conv(struct lower *lw, uint32_t node_ix, struct conv_job *job)
+/* The layer in integers: all it takes over is in job->quant. */
+static bool draft_quant(struct lower *lw, uint32_t node_ix,
+                        struct conv_job *job)
 {
+    const struct fused *const f = &lw->fused[node_ix];
+    const struct value *const v = &lw->g->value[f->out];
+    const bool is_conv = lw->g->node[node_ix].op == OP_QLINEAR_CONV ||
+                         lw->g->node[node_ix].op == OP_CONV_INTEGER;
+    struct view out;
+    if (!lower_to_image(lw, node_ix, &job->in) ||
+        !lower_fresh_image(lw, v->name, job->quant->out, job->out, &out)) {
+        return false;
+    }
+    struct draft *const d = lower_new_draft(lw, node_ix, LAYER_CONV);
+    if (!d) {
+        return false;
+    }
+    struct layer *const y = &d->y;
+    y->p.conv = job->p;
+    y->quant = job->quant->q;
+    y->n_in = 1;
+    d->in[0] = job->in;
+    d->out = out;
+    y->weight[0] = job->w;
+    y->weight[1] = job->quant->bias;
+    y->weight[2] = job->quant->scale;
+    y->weight[3] = job->quant->zero;
+    y->n_weight = 4;
+    y->macs = job->out[0] * job->out[1] * job->out[2] * job->out[3] *
+              job->w.dim[1] * job->w.dim[2] * job->w.dim[3];
+    const struct view as_onnx =
+        is_conv ? view_from_image(&out, v->shape.rank) : out;
+    lower_set(lw, f->out, &as_onnx);
+    return true;
+}
+
+bool conv_draft(struct lower *lw, uint32_t node_ix, struct conv_job *job)
+{
+    if (job->quant) {
+        return draft_quant(lw, node_ix, job);
+    }
     const struct fused *const f = &lw->fused[node_ix];
     const struct value *const v = &lw->g->value[f->out];
     const bool is_product = lw->g->node[node_ix].op == OP_GEMM ||
@@ -104,7 +130,7 @@ static bool draft_conv(struct lower *lw, uint32_t node_ix, struct conv_job *job)
         !get_residual(lw, node_ix, job, is_product, &residual)) {
         return false;
     }
-    if (!lower_fresh_image(lw, v->name, job->out, &out)) {
+    if (!lower_fresh_image(lw, v->name, DTYPE_F32, job->out, &out)) {
         return false;
     }
     struct draft *const d = lower_new_draft(lw, node_ix, job->kind);
@@ -137,7 +163,7 @@ static bool draft_conv(struct lower *lw, uint32_t node_ix, struct conv_job *job)
 /* ---- Conv, ConvTranspose --------------------------------------------------
  */
 
-static bool get_window(struct lower *lw, uint32_t node_ix, struct conv_job *job)
+bool conv_get_window(struct lower *lw, uint32_t node_ix, struct conv_job *job)
 {
     const struct node *const n = &lw->g->node[node_ix];
     const bool has_bias = n->n_in > 2 && n->in[2] != VALUE_NONE;
@@ -205,7 +231,7 @@ static bool copy_patches(struct lower *lw, uint32_t node_ix,
     in = view_permute(&in, perm);
     const uint64_t dim[4] = {in.dim[0], in.dim[1], in.dim[2], c * h * w};
     struct view to;
-    if (!lower_fresh_image(lw, lw->g->node[node_ix].name, dim, &to)) {
+    if (!lower_fresh_image(lw, lw->g->node[node_ix].name, in.dtype, dim, &to)) {
         return false;
     }
     struct view parts;
@@ -221,6 +247,17 @@ static bool copy_patches(struct lower *lw, uint32_t node_ix,
     return true;
 }
 
+void conv_set_weights(struct conv_job *job, uint64_t channels, uint64_t own)
+{
+    const uint64_t taps = (uint64_t)job->p.kernel[0] * job->p.kernel[1];
+    job->out[3] = channels;
+    job->w = (struct weight){
+        .rank = 4,
+        .dim = {channels, job->p.kernel[0], job->p.kernel[1], own},
+        .stride = {(int64_t)(own * taps), job->p.kernel[1], 1, (int64_t)taps},
+    };
+}
+
 bool lower_conv(struct lower *lw, uint32_t node_ix)
 {
     const struct value *const w = &lw->g->value[lw->g->node[node_ix].in[1]];
@@ -228,22 +265,16 @@ bool lower_conv(struct lower *lw, uint32_t node_ix)
     if (!lower_conv_is_fast(lw, &lw->g->node[node_ix])) {
         return lower_conv_general(lw, node_ix);
     }
-    if (!get_window(lw, node_ix, &job) ||
+    if (!conv_get_window(lw, node_ix, &job) ||
         (is_patches(lw, &job) && !copy_patches(lw, node_ix, &job))) {
         return false;
     }
-    const uint64_t taps = (uint64_t)job.p.kernel[0] * job.p.kernel[1];
-    const uint64_t own =
-        job.in.dim[3] / job.p.group; /* more than ONNX's, of patches */
-    job.out[3] = (uint64_t)w->shape.dim[0];
-    job.w = (struct weight){
-        .data = w->data,
-        .dtype = w->dtype,
-        .rank = 4,
-        .dim = {job.out[3], job.p.kernel[0], job.p.kernel[1], own},
-        .stride = {(int64_t)(own * taps), job.p.kernel[1], 1, (int64_t)taps},
-    };
-    return draft_conv(lw, node_ix, &job);
+    /* more than ONNX's, of patches */
+    const uint64_t own = job.in.dim[3] / job.p.group;
+    conv_set_weights(&job, (uint64_t)w->shape.dim[0], own);
+    job.w.data = w->data;
+    job.w.dtype = w->dtype;
+    return conv_draft(lw, node_ix, &job);
 }
 
 /* [C][O/group][taps] -> O, taps, C/group, where no strides say it: channels of
@@ -284,7 +315,7 @@ bool lower_deconv(struct lower *lw, uint32_t node_ix)
     if (!lower_conv_is_fast(lw, &lw->g->node[node_ix])) {
         return lower_conv_general(lw, node_ix);
     }
-    if (!get_window(lw, node_ix, &job)) {
+    if (!conv_get_window(lw, node_ix, &job)) {
         return false;
     }
     const uint64_t taps = (uint64_t)job.p.kernel[0] * job.p.kernel[1];
@@ -303,21 +334,11 @@ bool lower_deconv(struct lower *lw, uint32_t node_ix)
     if (group > 1 && n_in > 1 && !regroup(lw, w, group, taps, &job.w)) {
         return false;
     }
-    return draft_conv(lw, node_ix, &job);
+    return conv_draft(lw, node_ix, &job);
 }
 
 /* ---- products -------------------------------------------------------------
  */
-
-/* [m, k] times a constant whose element (k, n) is at k * k_step + n * n_step.
- */
-struct product {
-    uint64_t m;
-    uint64_t n;
-    uint64_t k;
-    int64_t k_step;
-    int64_t n_step;
-};
 
 static void set_kernel(struct conv_job *job, const struct product *p,
                        uint64_t h, uint64_t w, uint64_t c)
@@ -338,7 +359,7 @@ static bool try_image(struct lower *lw, uint32_t value, const struct product *p,
 {
     const struct slot *const s = &lw->slot[value];
     if (s->state != SLOT_PENDING || s->view.rank < 3 || s->view.rank > 4 ||
-        s->view.dim[0] != p->m || s->view.dtype != DTYPE_F32) {
+        s->view.dim[0] != p->m || (!job->quant && s->view.dtype != DTYPE_F32)) {
         return false;
     }
     const struct view in = view_to_image(&s->view);
@@ -378,9 +399,9 @@ static bool try_rows(struct lower *lw, const struct view *a,
     return true;
 }
 
-static bool draft_product(struct lower *lw, uint32_t node_ix, uint32_t left,
-                          bool is_transposed, const struct product *p,
-                          struct conv_job *job)
+bool conv_draft_product(struct lower *lw, uint32_t node_ix, uint32_t left,
+                        bool is_transposed, const struct product *p,
+                        struct conv_job *job)
 {
     static const uint32_t swap[2] = {1, 0};
     job->kind = LAYER_CONV;
@@ -389,7 +410,7 @@ static bool draft_product(struct lower *lw, uint32_t node_ix, uint32_t left,
     job->w.rank = 4;
     job->w.stride[0] = p->n_step;
     if (!is_transposed && try_image(lw, left, p, job)) {
-        return draft_conv(lw, node_ix, job);
+        return conv_draft(lw, node_ix, job);
     }
     struct view a;
     if (!lower_get(lw, node_ix, left, &a)) {
@@ -409,14 +430,14 @@ static bool draft_product(struct lower *lw, uint32_t node_ix, uint32_t left,
         return false;
     }
     if (!lower_is_image(lw, &in) && try_rows(lw, &a, p, job)) {
-        return draft_conv(lw, node_ix, job);
+        return conv_draft(lw, node_ix, job);
     }
     job->in = in;
     set_kernel(job, p, 1, 1, p->k);
     job->w.stride[3] = p->k_step;
     job->out[0] = 1;
     job->out[1] = p->m;
-    return draft_conv(lw, node_ix, job);
+    return conv_draft(lw, node_ix, job);
 }
 
 /* A product of computed matrices, or with a summand that is no bias. */
@@ -470,7 +491,7 @@ static bool lower_with_const(struct lower *lw, uint32_t node_ix, uint32_t left,
         .n_step = v->stride[r - 1],
     };
     job->w.dtype = v->dtype;
-    return draft_product(lw, node_ix, left, is_transposed, &p, job);
+    return conv_draft_product(lw, node_ix, left, is_transposed, &p, job);
 }
 
 bool lower_gemm(struct lower *lw, uint32_t node_ix)

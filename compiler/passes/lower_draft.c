@@ -246,13 +246,12 @@ bool lower_get(struct lower *lw, uint32_t node_ix, uint32_t value,
     return true;
 }
 
-bool lower_fresh_image(struct lower *lw, const char *name,
+bool lower_fresh_image(struct lower *lw, const char *name, enum dtype t,
                        const uint64_t dim[4], struct view *out)
 {
     const uint64_t row = dim[2] * dim[3];
-    const uint32_t buf =
-        lower_new_buf(lw, name, DTYPE_F32, dim[0] * dim[1] * row, row);
-    view_plain(out, buf, DTYPE_F32, 4, dim);
+    const uint32_t buf = lower_new_buf(lw, name, t, dim[0] * dim[1] * row, row);
+    view_plain(out, buf, t, 4, dim);
     return buf != UINT32_MAX;
 }
 
@@ -311,7 +310,7 @@ bool lower_to_image(struct lower *lw, uint32_t node_ix, struct view *v)
         return false;
     }
     c->from = *v;
-    if (!lower_fresh_image(lw, name, v->dim, &c->to) ||
+    if (!lower_fresh_image(lw, name, v->dtype, v->dim, &c->to) ||
         !lower_copy(lw, node_ix, v, &c->to)) {
         return false;
     }

@@ -142,7 +142,8 @@ NODISCARD bool lower_fresh(struct lower *lw, const char *name, enum dtype t,
                            const struct view *like, struct view *out);
 /* A fresh N,H,W,C buffer, row = W * C. */
 NODISCARD bool lower_fresh_image(struct lower *lw, const char *name,
-                                 const uint64_t dim[4], struct view *out);
+                                 enum dtype t, const uint64_t dim[4],
+                                 struct view *out);
 /* Drafts a copy from in to out, of the same dimensions. */
 NODISCARD bool lower_copy(struct lower *lw, uint32_t node_ix,
                           const struct view *in, const struct view *out);
@@ -185,6 +186,11 @@ NODISCARD bool lower_conv(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_deconv(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_gemm(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_matmul(struct lower *lw, uint32_t node_ix);
+/* The five products of 8-bit numbers. */
+NODISCARD bool lower_quant(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_quant_pool(struct lower *lw, uint32_t node_ix);
+/* The numbers of type t that an activation leaves; nothing of other types. */
+void lower_quant_range(enum dtype t, const struct epilogue *e, struct quant *q);
 NODISCARD bool lower_pool(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_global_pool(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_reduce(struct lower *lw, uint32_t node_ix);

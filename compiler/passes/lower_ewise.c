@@ -627,8 +627,20 @@ bool ewise_is_op(enum op_id op)
     return ewise_ops[op].put != NULL;
 }
 
+static bool is_byte(enum dtype t)
+{
+    return t == DTYPE_I8 || t == DTYPE_U8;
+}
+
 bool ewise_is_fast(const struct lower *lw, const struct node *n)
 {
+    const struct value *const x = node_in(lw->g, n, 0);
+    if (n->op == OP_DEQUANTIZE) {
+        return is_byte(x->dtype);
+    }
+    if (n->op == OP_QUANTIZE) {
+        return x->dtype == DTYPE_F32 && is_byte(lw->g->value[n->out[0]].dtype);
+    }
     const bool is_where = n->op == OP_WHERE;
     if (is_where && lw->scale[lw->uses.producer[n->out[0]]] == VALUE_NONE) {
         return false;

@@ -83,6 +83,7 @@ struct taker {
     bool takes_bias;
     bool takes_residual;
     bool takes_slope;
+    bool is_integer; /* takes Relu and Clip alone */
 };
 
 static bool taker_of(const struct lower *lw, uint32_t node_ix, struct taker *t)
@@ -108,8 +109,19 @@ static bool taker_of(const struct lower *lw, uint32_t node_ix, struct taker *t)
         }
         t->axis = value_at(lw, n->out[0])->shape.rank - 1;
         break;
+    case OP_QLINEAR_CONV:
+    case OP_QLINEAR_MATMUL:
+    case OP_QGEMM:
+        t->is_integer = true;
+        return quant_is_fast(lw->g, n) &&
+               value_at(lw, n->out[0])->dtype != DTYPE_F32;
+    case OP_QLINEAR_AVERAGE_POOL:
+    case OP_QLINEAR_GLOBAL_AVERAGE_POOL:
+        t->is_integer = true;
+        return true;
     case OP_AVERAGE_POOL:
     case OP_MAX_POOL:
+        t->is_integer = value_at(lw, n->in[0])->dtype != DTYPE_F32;
         return lower_pool_is_fast(lw, n) &&
                (n->n_out < 2 || n->out[1] == VALUE_NONE);
     case OP_GLOBAL_AVERAGE_POOL:
@@ -270,7 +282,13 @@ static bool take_act(struct lower *lw, const struct taker *t)
 {
     const uint32_t user = sole_user(lw, lw->fused[t->node].out);
     if (user == NODE_NONE) {
-        (void)take_gate(lw, t);
+        if (!t->is_integer) {
+            (void)take_gate(lw, t);
+        }
+        return true;
+    }
+    const enum op_id op = lw->g->node[user].op;
+    if (t->is_integer && op != OP_RELU && op != OP_CLIP) {
         return true;
     }
     bool is_taken;

@@ -99,8 +99,9 @@ bool lower_conv_general(struct lower *lw, uint32_t node_ix)
 bool lower_pool_is_fast(const struct lower *lw, const struct node *n)
 {
     const struct value *const in = &lw->g->value[n->in[0]];
-    return in->dtype == DTYPE_F32 && in->shape.rank >= 3 &&
-           in->shape.rank <= 4 && n->op != OP_LP_POOL;
+    const bool is_byte = in->dtype == DTYPE_I8 || in->dtype == DTYPE_U8;
+    return (in->dtype == DTYPE_F32 || (is_byte && n->op == OP_MAX_POOL)) &&
+           in->shape.rank >= 3 && in->shape.rank <= 4 && n->op != OP_LP_POOL;
 }
 
 /* Kinds of k_tensor_pool.h. */

@@ -12,9 +12,11 @@ static struct draft *draft_image(struct lower *lw, uint32_t node_ix,
                                  const uint64_t dim[4], const char *name)
 {
     struct view out;
-    if (!lower_need_f32(lw, node_ix, in->dtype) ||
+    const bool is_byte = in->dtype == DTYPE_I8 || in->dtype == DTYPE_U8;
+    if ((!(is_byte && kind == LAYER_POOL) &&
+         !lower_need_f32(lw, node_ix, in->dtype)) ||
         !lower_to_image(lw, node_ix, in) ||
-        !lower_fresh_image(lw, name, dim, &out)) {
+        !lower_fresh_image(lw, name, in->dtype, dim, &out)) {
         return NULL;
     }
     struct draft *const d = lower_new_draft(lw, node_ix, kind);
@@ -23,6 +25,10 @@ static struct draft *draft_image(struct lower *lw, uint32_t node_ix,
         d->in[0] = *in;
         d->out = out;
         d->y.epi = lw->fused[node_ix].epi;
+        if (is_byte) {
+            lower_quant_range(in->dtype, &d->y.epi, &d->y.quant);
+            d->y.epi = (struct epilogue){0};
+        }
     }
     return d;
 }
@@ -58,47 +64,36 @@ static bool set_image(struct lower *lw, uint32_t node_ix, const struct draft *d)
     return true;
 }
 
-bool lower_pool(struct lower *lw, uint32_t node_ix)
+/* A pool with that window. */
+static struct draft *draft_pool(struct lower *lw, uint32_t node_ix,
+                                const struct window *win, struct view *in)
 {
     const struct node *const n = &lw->g->node[node_ix];
-    struct window win;
-    struct view in;
-    if (n->n_out > 1 && n->out[1] != VALUE_NONE &&
-        !lower_pool_indices(lw, node_ix)) {
-        return false;
-    }
-    if (!lower_pool_is_fast(lw, n)) {
-        return lower_pool_general(lw, node_ix);
-    }
-    if (!get_image(lw, node_ix, &in) ||
-        !window_params(lw->g, lw->cx, n, &win)) {
-        return false;
-    }
-    uint64_t dim[4] = {in.dim[0], 1, 1, in.dim[3]};
+    const bool is_mean = n->op != OP_MAX_POOL;
+    uint64_t dim[4] = {in->dim[0], 1, 1, in->dim[3]};
     struct pool_param p = {
-        .kind = n->op == OP_MAX_POOL ? POOL_MAX : POOL_AVG,
-        .count_include_pad = n->op == OP_AVERAGE_POOL &&
-                             node_int(n, "count_include_pad", 0) != 0,
+        .kind = is_mean ? POOL_AVG : POOL_MAX,
+        .count_include_pad =
+            is_mean && node_int(n, "count_include_pad", 0) != 0,
         .kernel = {1, 1},
         .stride = {1, 1},
         .dilation = {1, 1},
     };
-    for (uint32_t i = 0; i < win.n_dim; i++) {
-        p.kernel[i] = (uint32_t)win.kernel[i];
-        p.stride[i] = (uint32_t)win.stride[i];
-        p.dilation[i] = (uint32_t)win.dilation[i];
-        p.pad_begin[i] = (int32_t)win.pad_begin[i];
-        p.pad_end[i] = (int32_t)win.pad_end[i];
-        dim[1 + i] = (uint64_t)win.out[i];
+    for (uint32_t i = 0; i < win->n_dim; i++) {
+        p.kernel[i] = (uint32_t)win->kernel[i];
+        p.stride[i] = (uint32_t)win->stride[i];
+        p.dilation[i] = (uint32_t)win->dilation[i];
+        p.pad_begin[i] = (int32_t)win->pad_begin[i];
+        p.pad_end[i] = (int32_t)win->pad_end[i];
+        dim[1 + i] = (uint64_t)win->out[i];
     }
     struct draft *const d =
-        draft_image(lw, node_ix, LAYER_POOL, &in, dim,
+        draft_image(lw, node_ix, LAYER_POOL, in, dim,
                     lw->g->value[lw->fused[node_ix].out].name);
-    if (!d) {
-        return false;
+    if (d) {
+        d->y.p.pool = p;
     }
-    d->y.p.pool = p;
-    return set_image(lw, node_ix, d);
+    return d;
 }
 
 /* The mean or maximum of whole planes, as a window of their size. */
@@ -118,6 +113,58 @@ static struct draft *draft_global(struct lower *lw, uint32_t node_ix,
         };
     }
     return d;
+}
+
+bool lower_pool(struct lower *lw, uint32_t node_ix)
+{
+    const struct node *const n = &lw->g->node[node_ix];
+    struct window win;
+    struct view in;
+    if (n->n_out > 1 && n->out[1] != VALUE_NONE &&
+        !lower_pool_indices(lw, node_ix)) {
+        return false;
+    }
+    if (!lower_pool_is_fast(lw, n)) {
+        return lower_pool_general(lw, node_ix);
+    }
+    if (!get_image(lw, node_ix, &in) ||
+        !window_params(lw->g, lw->cx, n, &win)) {
+        return false;
+    }
+    struct draft *const d = draft_pool(lw, node_ix, &win, &in);
+    return d && set_image(lw, node_ix, d);
+}
+
+/* Scale and zero points of the two means of 8-bit numbers. */
+static void set_quant(struct lower *lw, const struct node *n, struct quant *q)
+{
+    double v[5];
+    for (uint32_t k = 1; k < 5; k++) {
+        const struct value *const p = node_in(lw->g, n, k);
+        v[k] = p ? elem_f64(p->dtype, p->data.data, 0) : 0;
+    }
+    q->in_zero = (int32_t)v[2];
+    q->out_zero = (int32_t)v[4];
+    q->scale = (float)v[1] / (float)v[3];
+}
+
+bool lower_quant_pool(struct lower *lw, uint32_t node_ix)
+{
+    const struct node *const n = &lw->g->node[node_ix];
+    const bool is_global = n->op == OP_QLINEAR_GLOBAL_AVERAGE_POOL;
+    struct window win;
+    struct view in;
+    if (!get_image(lw, node_ix, &in) ||
+        (!is_global && !window_params(lw->g, lw->cx, n, &win))) {
+        return false;
+    }
+    struct draft *const d = is_global ? draft_global(lw, node_ix, POOL_AVG, &in)
+                                      : draft_pool(lw, node_ix, &win, &in);
+    if (!d) {
+        return false;
+    }
+    set_quant(lw, n, &d->y.quant);
+    return set_image(lw, node_ix, d);
 }
 
 bool lower_global_pool(struct lower *lw, uint32_t node_ix)

@@ -179,6 +179,28 @@ struct quant_params {
 };
 NODISCARD bool quant_params(const struct graph *g, struct cx *cx,
                             const struct node *n, struct quant_params *q);
+/* The values of a product of 8-bit numbers, by what they are; VALUE_NONE where
+ * the operator has none or it is omitted. Without y_scale the result is f32 (of
+ * the sums times both scales), without x_scale it is the sums, in i32. */
+struct quant_slots {
+    uint32_t x;
+    uint32_t x_scale;
+    uint32_t x_zero;
+    uint32_t w;
+    uint32_t w_scale;
+    uint32_t w_zero;
+    uint32_t bias; /* i32, in units of both scales */
+    uint32_t y_scale;
+    uint32_t y_zero;
+};
+/* QLinearConv, ConvInteger, QLinearMatMul, MatMulInteger, QGemm. */
+struct quant_slots quant_slots(const struct node *n);
+/* Whether any sum of k products of 8-bit numbers less their zero points, from
+ * bias on, fits 32 bits. */
+bool quant_sum_fits(uint64_t k, double bias);
+/* Whether it has a layer of its own: the weights and all parameters are
+ * constants, x has one scale and zero point, w one or one a channel. */
+bool quant_is_fast(const struct graph *g, const struct node *n);
 /* Least and largest number of an integer type that values are quantised to;
  * false for others. */
 bool quant_range(enum dtype t, double *low, double *high);

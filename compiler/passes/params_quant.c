@@ -1,5 +1,7 @@
 #include <inttypes.h>
+#include <math.h>
 
+#include "passes/elem.h"
 #include "passes/params.h"
 
 bool quant_range(enum dtype t, double *low, double *high)
@@ -91,4 +93,93 @@ bool quant_params(const struct graph *g, struct cx *cx, const struct node *n,
                               shape_text(scale).text,
                               zero ? shape_text(&zero->shape).text : "none",
                               shape_text(x).text);
+}
+
+/* ---- products -------------------------------------------------------------
+ */
+
+static uint32_t slot(const struct node *n, uint32_t i)
+{
+    return i < n->n_in ? n->in[i] : VALUE_NONE;
+}
+
+struct quant_slots quant_slots(const struct node *n)
+{
+    const uint32_t none = VALUE_NONE;
+    if (n->op == OP_CONV_INTEGER || n->op == OP_MATMUL_INTEGER) {
+        return (struct quant_slots){slot(n, 0), none, slot(n, 2),
+                                    slot(n, 1), none, slot(n, 3),
+                                    none,       none, none};
+    }
+    const bool is_gemm = n->op == OP_QGEMM;
+    return (struct quant_slots){
+        slot(n, 0),
+        slot(n, 1),
+        slot(n, 2),
+        slot(n, 3),
+        slot(n, 4),
+        slot(n, 5),
+        slot(n, is_gemm ? 6 : 8),
+        slot(n, is_gemm ? 7 : 6),
+        slot(n, is_gemm ? 8 : 7),
+    };
+}
+
+/* Absent, or a constant of one element, or of `most`. */
+static bool is_known(const struct graph *g, uint32_t value, uint64_t most)
+{
+    uint64_t count = 0;
+    if (value == VALUE_NONE) {
+        return true;
+    }
+    const struct value *const v = &g->value[value];
+    return v->is_const && shape_count(&v->shape, &count) &&
+           (count == 1 || count == most);
+}
+
+bool quant_sum_fits(uint64_t k, double bias)
+{
+    return fabs(bias) + 65025.0 * (double)k <= 2147483647.0; /* NaN: no */
+}
+
+static bool all_sums_fit(const struct graph *g, uint32_t bias, uint64_t k)
+{
+    bool fits = quant_sum_fits(k, 0);
+    if (bias == VALUE_NONE) {
+        return fits;
+    }
+    const struct value *const v = &g->value[bias];
+    const uint64_t n = v->data.len / dtype_bytes(v->dtype);
+    for (uint64_t i = 0; i < n && fits; i++) {
+        fits = quant_sum_fits(k, elem_f64(v->dtype, v->data.data, i));
+    }
+    return fits;
+}
+
+bool quant_is_fast(const struct graph *g, const struct node *n)
+{
+    const struct quant_slots s = quant_slots(n);
+    const struct value *const x = &g->value[s.x];
+    const struct value *const w = &g->value[s.w];
+    const bool is_conv = n->op == OP_CONV_INTEGER || n->op == OP_QLINEAR_CONV;
+    uint64_t count = 0;
+    if (!w->is_const || x->is_const ||
+        (w->dtype != DTYPE_I8 && w->dtype != DTYPE_U8) ||
+        (x->dtype != DTYPE_I8 && x->dtype != DTYPE_U8) ||
+        (is_conv ? x->shape.rank > 4 : w->shape.rank != 2) ||
+        !shape_count(&w->shape, &count) || count == 0 ||
+        node_int(n, "transA", 0) != 0) {
+        return false;
+    }
+    const bool is_first = is_conv || node_int(n, "transB", 0) != 0;
+    const uint64_t channels = (uint64_t)w->shape.dim[is_first ? 0 : 1];
+    const bool has_channels =
+        s.bias == VALUE_NONE || g->value[s.bias].shape.rank < 2 ||
+        g->value[s.bias].shape.dim[g->value[s.bias].shape.rank - 1] ==
+            (int64_t)channels;
+    return has_channels && is_known(g, s.x_scale, 1) &&
+           is_known(g, s.x_zero, 1) && is_known(g, s.w_scale, channels) &&
+           is_known(g, s.w_zero, channels) && is_known(g, s.bias, channels) &&
+           is_known(g, s.y_scale, 1) && is_known(g, s.y_zero, 1) &&
+           all_sums_fit(g, s.bias, count / channels);
 }

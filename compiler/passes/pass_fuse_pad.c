@@ -1,15 +1,34 @@
 /* Pad with zeros along the spatial dimensions, before a Conv or an AveragePool
- * without pads of its own, becomes that node's pads. */
+ * without pads of its own, becomes that node's pads. Before QLinearConv zero is
+ * the zero point. */
 #include <string.h>
 
 #include "base/arena.h"
+#include "passes/elem.h"
 #include "passes/fuse.h"
 #include "passes/params.h"
 #include "passes/passes.h"
 
-static bool is_zero_pad(const struct graph *g, const struct pad_params *p,
-                        const struct node *pad)
+/* What stands for 0 in the node's input, of that type; false when that is not
+ * known. */
+static bool zero_of(const struct graph *g, const struct node *n, enum dtype t,
+                    double *zero)
 {
+    *zero = 0.0;
+    if (n->op != OP_QLINEAR_CONV) {
+        return t == DTYPE_F32;
+    }
+    const struct value *const v = node_in(g, n, 2);
+    if (v && v->is_const) {
+        *zero = elem_f64(v->dtype, v->data.data, 0);
+    }
+    return v && v->is_const;
+}
+
+static bool is_zero_pad(const struct graph *g, const struct pad_params *p,
+                        const struct node *pad, const struct node *n)
+{
+    double zero;
     const struct value *const x = &g->value[pad->in[0]];
     for (uint32_t k = 0; k < x->shape.rank; k++) {
         if (p->before[k] < 0 || p->after[k] < 0 ||
@@ -17,7 +36,8 @@ static bool is_zero_pad(const struct graph *g, const struct pad_params *p,
             return false;
         }
     }
-    return p->mode == PAD_CONSTANT && p->value == 0.0 && x->dtype == DTYPE_F32;
+    return zero_of(g, n, x->dtype, &zero) && p->mode == PAD_CONSTANT &&
+           p->value == zero;
 }
 
 /* An average counts the zeros that Pad added, and no others. */
@@ -28,7 +48,7 @@ static bool can_take(const struct node *n, const struct window *w)
             return false;
         }
     }
-    return n->op == OP_CONV ||
+    return n->op == OP_CONV || n->op == OP_QLINEAR_CONV ||
            (n->op == OP_AVERAGE_POOL && node_int(n, "ceil_mode", 0) == 0);
 }
 
@@ -40,7 +60,7 @@ static bool take_pad(struct graph *g, struct cx *cx, struct node *n,
     if (!pad_params(g, cx, pad, &p) || !window_params(g, cx, n, &w)) {
         return false;
     }
-    if (!is_zero_pad(g, &p, pad) || !can_take(n, &w)) {
+    if (!is_zero_pad(g, &p, pad, n) || !can_take(n, &w)) {
         return true;
     }
     int64_t *const pads = arena_new(cx->keep, int64_t, 2 * (uint64_t)w.n_dim);
@@ -69,7 +89,8 @@ bool pass_fuse_pad(struct graph *g, struct cx *cx)
     }
     for (uint32_t i = 0; i < g->n_node; i++) {
         struct node *const n = &g->node[i];
-        if (n->is_dead || (n->op != OP_CONV && n->op != OP_AVERAGE_POOL)) {
+        if (n->is_dead || (n->op != OP_CONV && n->op != OP_QLINEAR_CONV &&
+                           n->op != OP_AVERAGE_POOL)) {
             continue;
         }
         const uint32_t from = uses.producer[n->in[0]];

@@ -44,6 +44,10 @@ NODISCARD bool pass_shapes(struct graph *g, struct cx *cx);
  */
 NODISCARD bool pass_expand_contrib(struct graph *g, struct cx *cx);
 
+/* Makes operators on integers of those on floats between DequantizeLinear and
+ * QuantizeLinear, and moves integers where their floats were moved. */
+NODISCARD bool pass_fuse_quant(struct graph *g, struct cx *cx);
+
 /* Replaces operators that ONNX defines by others: normalizations whose scale
  * is computed, or without a layer of their own. New nodes come last. */
 NODISCARD bool pass_expand(struct graph *g, struct cx *cx);

@@ -59,14 +59,20 @@ struct flx_image {
             (A)->P##_row0, (A)->P##_col0, (A)->P##_pix, (ROWS)                 \
     }
 
-FLX_INLINE float *flx_image_row(const struct flx_image *v, uint32_t n,
-                                uint32_t y)
+FLX_INLINE uint8_t *flx_image_bytes(const struct flx_image *v, uint32_t n,
+                                    uint32_t y, uint32_t elem_bytes)
 {
     uint8_t *row = v->by_row ? flx_ring_row(v->ref, v->row_bytes,
                                             v->row0 + n * v->rows + y)
                              : v->ref->base + (size_t)n * v->img_bytes +
                                    (size_t)y * v->row_bytes;
-    return (float *)(void *)row + v->col0;
+    return row + (size_t)v->col0 * elem_bytes;
+}
+
+FLX_INLINE float *flx_image_row(const struct flx_image *v, uint32_t n,
+                                uint32_t y)
+{
+    return (float *)(void *)flx_image_bytes(v, n, y, sizeof(float));
 }
 
 /* An operand of any shape (FLX_VIEW_FIELDS). `base` is where element 0 of the

@@ -265,6 +265,184 @@ FLX_INLINE flx_v flx_vsqrt(flx_v a)
 #endif
 }
 
+/* ---- integers ------------------------------------------------------------
+ * FLX_LANES i32, and twice as many i16. Sums wrap. */
+
+#if FLX_LANES == 1
+typedef int32_t flx_vi;
+#else
+typedef int32_t flx_vi __attribute__((vector_size(FLX_LANES * 4)));
+typedef int16_t flx_vh __attribute__((vector_size(FLX_LANES * 4)));
+typedef flx_vh flx_vh_at __attribute__((aligned(2), may_alias));
+#endif
+typedef flx_vi flx_vi_at __attribute__((aligned(4), may_alias));
+
+FLX_INLINE flx_vi flx_load_i(const int32_t *src)
+{
+    return *(const flx_vi_at *)(const void *)src;
+}
+
+FLX_INLINE void flx_store_i(int32_t *dst, flx_vi v)
+{
+    *(flx_vi_at *)(void *)dst = v;
+}
+
+FLX_INLINE flx_vi flx_splat_i(int32_t x)
+{
+    return (flx_vi)flx_splat_u((uint32_t)x);
+}
+
+/* a + b, a - b, modulo 2^32. */
+FLX_INLINE flx_vi flx_add_i(flx_vi a, flx_vi b)
+{
+    return (flx_vi)((flx_vu)a + (flx_vu)b);
+}
+
+FLX_INLINE flx_vi flx_sub_i(flx_vi a, flx_vi b)
+{
+    return (flx_vi)((flx_vu)a - (flx_vu)b);
+}
+
+FLX_INLINE flx_vi flx_max_i(flx_vi a, flx_vi b)
+{
+#if FLX_LANES == 1
+    return a > b ? a : b;
+#else
+    const flx_vi mask = (flx_vi)(a > b);
+    return (a & mask) | (b & ~mask);
+#endif
+}
+
+/* The nearest floats. */
+FLX_INLINE flx_v flx_float_of(flx_vi v)
+{
+#if FLX_LANES == 1
+    return (float)v;
+#else
+    return __builtin_convertvector(v, flx_v);
+#endif
+}
+
+/* x to the nearest whole number, ties to even, |x| < 2^22. */
+FLX_INLINE flx_vi flx_round_i(flx_v x)
+{
+    const flx_v magic = flx_splat(0x1.8p23f);
+    return flx_sub_i((flx_vi)flx_bits(x + magic), (flx_vi)flx_bits(magic));
+}
+
+/* FLX_LANES bytes, each in [0, 256). */
+FLX_INLINE flx_vi flx_load_bytes(const uint8_t *src)
+{
+#if defined FLX_AVX512
+    return (flx_vi)_mm512_cvtepu8_epi32(
+        _mm_loadu_si128((const __m128i *)(const void *)src));
+#elif defined FLX_AVX2
+    return (flx_vi)_mm256_cvtepu8_epi32(
+        _mm_loadl_epi64((const __m128i *)(const void *)src));
+#elif FLX_LANES == 1
+    return src[0];
+#else
+    flx_vi v = {0};
+    for (int i = 0; i < FLX_LANES; i++) {
+        v[i] = src[i];
+    }
+    return v;
+#endif
+}
+
+/* Products of numbers in [-2^15, 2^15). */
+FLX_INLINE flx_vi flx_mul_short(flx_vi a, flx_vi b)
+{
+#if defined FLX_AVX512 && defined __AVX512BW__
+    return (flx_vi)_mm512_madd_epi16((__m512i)a,
+                                     (__m512i)(b & flx_splat_i(0xffff)));
+#elif defined FLX_AVX2
+    return (flx_vi)_mm256_madd_epi16((__m256i)a,
+                                     (__m256i)(b & flx_splat_i(0xffff)));
+#elif defined FLX_SSE2
+    return (flx_vi)_mm_madd_epi16((__m128i)a,
+                                  (__m128i)(b & flx_splat_i(0xffff)));
+#else
+    return a * b;
+#endif
+}
+
+#if FLX_LANES > 1
+/* a[2i] * b[2i] + a[2i + 1] * b[2i + 1], exact but for -2^15 squared twice. */
+FLX_INLINE flx_vi flx_dot_pairs(flx_vh a, flx_vh b)
+{
+#if defined FLX_AVX512 && defined __AVX512BW__
+    return (flx_vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined FLX_AVX2
+    return (flx_vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined FLX_SSE2
+    return (flx_vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#elif defined FLX_NEON && defined __aarch64__
+    return (flx_vi)vpaddq_s32(
+        vmull_s16(vget_low_s16((int16x8_t)a), vget_low_s16((int16x8_t)b)),
+        vmull_high_s16((int16x8_t)a, (int16x8_t)b));
+#elif defined FLX_NEON
+    const int32x4_t low =
+        vmull_s16(vget_low_s16((int16x8_t)a), vget_low_s16((int16x8_t)b));
+    const int32x4_t high =
+        vmull_s16(vget_high_s16((int16x8_t)a), vget_high_s16((int16x8_t)b));
+    return (flx_vi)vcombine_s32(
+        vpadd_s32(vget_low_s32(low), vget_high_s32(low)),
+        vpadd_s32(vget_low_s32(high), vget_high_s32(high)));
+#else
+    flx_vi v = {0};
+    for (int i = 0; i < FLX_LANES; i++) {
+        v[i] = a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1];
+    }
+    return v;
+#endif
+}
+
+/* 2 * FLX_LANES bytes, each in [-128, 128). */
+FLX_INLINE flx_vh flx_load_shorts(const int8_t *src)
+{
+#if defined FLX_AVX512 && defined __AVX512BW__
+    return (flx_vh)_mm512_cvtepi8_epi16(
+        _mm256_loadu_si256((const __m256i *)(const void *)src));
+#elif defined FLX_AVX2
+    return (flx_vh)_mm256_cvtepi8_epi16(
+        _mm_loadu_si128((const __m128i *)(const void *)src));
+#elif defined FLX_SSE2
+    const __m128i v = _mm_loadl_epi64((const __m128i *)(const void *)src);
+    return (flx_vh)_mm_srai_epi16(_mm_unpacklo_epi8(v, v), 8);
+#elif defined FLX_NEON
+    return (flx_vh)vmovl_s8(vld1_s8(src));
+#else
+    flx_vh v = {0};
+    for (int i = 0; i < 2 * FLX_LANES; i++) {
+        v[i] = src[i];
+    }
+    return v;
+#endif
+}
+
+/* src[0..4) again and again. */
+FLX_INLINE flx_vh flx_splat_four(const int16_t *src)
+{
+    int64_t four;
+    __builtin_memcpy(&four, src, sizeof four);
+#if defined FLX_AVX512
+    return (flx_vh)_mm512_set1_epi64(four);
+#elif defined FLX_AVX2
+    return (flx_vh)_mm256_set1_epi64x(four);
+#elif defined FLX_SSE2
+    return (flx_vh)_mm_set1_epi64x(four);
+#else
+    typedef int64_t fours __attribute__((vector_size(FLX_LANES * 4)));
+    fours v = {0};
+    for (int i = 0; i < FLX_LANES / 2; i++) {
+        v[i] = four;
+    }
+    return (flx_vh)v;
+#endif
+}
+#endif
+
 /* The first n < FLX_LANES floats of src; the rest are `pad`. Reads no more. */
 FLX_INLINE flx_v flx_load_n(const float *src, uint32_t n, float pad)
 {

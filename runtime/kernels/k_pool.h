@@ -34,6 +34,56 @@ struct flx_window {
     float divisor;
 };
 
+/* Sizes of an axis of a pool. */
+struct flx_pool_axis {
+    uint32_t kernel;
+    uint32_t stride;
+    uint32_t dilation;
+    int32_t pad_begin;
+    int32_t pad_end;
+    uint32_t len; /* of the input */
+};
+
+/* The window of output pixel (oy, ox) of image n. */
+FLX_INLINE struct flx_window flx_pool_window(const struct flx_image *in,
+                                             const struct flx_pool_axis *h,
+                                             const struct flx_pool_axis *w,
+                                             uint32_t count_pad, uint32_t n,
+                                             uint32_t oy, uint32_t ox)
+{
+    const int32_t y0 = (int32_t)(oy * h->stride) - h->pad_begin;
+    const int32_t x0 = (int32_t)(ox * w->stride) - w->pad_begin;
+    struct flx_window win = {
+        .in = in, .n = n, .y0 = (uint32_t)y0, .x0 = (uint32_t)x0};
+    flx_pool_taps(y0, h->kernel, h->dilation, (int32_t)h->len, &win.ky0,
+                  &win.ky1);
+    flx_pool_taps(x0, w->kernel, w->dilation, (int32_t)w->len, &win.kx0,
+                  &win.kx1);
+    uint32_t count = (win.ky1 - win.ky0) * (win.kx1 - win.kx0);
+    if (count_pad) {
+        uint32_t h0;
+        uint32_t h1;
+        uint32_t w0;
+        uint32_t w1;
+        flx_pool_taps(y0 + h->pad_begin, h->kernel, h->dilation,
+                      (int32_t)h->len + h->pad_begin + h->pad_end, &h0, &h1);
+        flx_pool_taps(x0 + w->pad_begin, w->kernel, w->dilation,
+                      (int32_t)w->len + w->pad_begin + w->pad_end, &w0, &w1);
+        count = (h1 - h0) * (w1 - w0);
+    }
+    win.divisor = count ? (float)count : 1.0f;
+    return win;
+}
+/* The same from the argument block A. */
+#define FLX_POOL_WINDOW(A, IN, N, OY, OX)                                      \
+    flx_pool_window(                                                           \
+        (IN),                                                                  \
+        &(struct flx_pool_axis){(A)->kernel_h, (A)->stride_h, (A)->dilation_h, \
+                                (A)->pad_top, (A)->pad_bottom, (A)->in_rows},  \
+        &(struct flx_pool_axis){(A)->kernel_w, (A)->stride_w, (A)->dilation_w, \
+                                (A)->pad_left, (A)->pad_right, (A)->in_w},     \
+        (A)->count_pad, (N), (OY), (OX))
+
 FLX_INLINE flx_v flx_pool_vector(const struct flx_pool_arg *a,
                                  const struct flx_window *win, uint32_t c,
                                  uint32_t lanes)
@@ -72,31 +122,8 @@ FLX_INLINE void k_pool_f32(const struct flx_call *call,
         const uint32_t ox = u / n_group % a->out_w;
         const uint32_t r = call->r0 + u / n_group / a->out_w;
         const uint32_t oy = r % a->out_rows;
-        const int32_t y0 = (int32_t)(oy * a->stride_h) - a->pad_top;
-        const int32_t x0 = (int32_t)(ox * a->stride_w) - a->pad_left;
-        struct flx_window win = {.in = &in,
-                                 .n = r / a->out_rows,
-                                 .y0 = (uint32_t)y0,
-                                 .x0 = (uint32_t)x0};
-        flx_pool_taps(y0, a->kernel_h, a->dilation_h, (int32_t)a->in_rows,
-                      &win.ky0, &win.ky1);
-        flx_pool_taps(x0, a->kernel_w, a->dilation_w, (int32_t)a->in_w,
-                      &win.kx0, &win.kx1);
-        uint32_t count = (win.ky1 - win.ky0) * (win.kx1 - win.kx0);
-        if (a->count_pad) {
-            uint32_t h0;
-            uint32_t h1;
-            uint32_t w0;
-            uint32_t w1;
-            flx_pool_taps(y0 + a->pad_top, a->kernel_h, a->dilation_h,
-                          (int32_t)a->in_rows + a->pad_top + a->pad_bottom, &h0,
-                          &h1);
-            flx_pool_taps(x0 + a->pad_left, a->kernel_w, a->dilation_w,
-                          (int32_t)a->in_w + a->pad_left + a->pad_right, &w0,
-                          &w1);
-            count = (h1 - h0) * (w1 - w0);
-        }
-        win.divisor = count ? (float)count : 1.0f;
+        const struct flx_window win =
+            FLX_POOL_WINDOW(a, &in, r / a->out_rows, oy, ox);
         float buf[CHANNELS];
         for (uint32_t j = 0; j < n; j += FLX_LANES) {
             const uint32_t lanes = flx_min_u(FLX_LANES, n - j);

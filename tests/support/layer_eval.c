@@ -47,17 +47,41 @@ static const uint8_t *element(const struct cursor *c, const int64_t *ix)
     return c->data + place(c, ix);
 }
 
-static double get(const struct cursor *c, const int64_t *ix)
+static bool is_byte(enum dtype t)
+{
+    return t == DTYPE_I8 || t == DTYPE_U8;
+}
+
+/* f32, i32 or of 8 bits. */
+static double number(enum dtype t, const uint8_t *p)
 {
     float x;
-    memcpy(&x, element(c, ix), sizeof x);
-    return (double)x;
+    int32_t i;
+    if (is_byte(t)) {
+        return t == DTYPE_I8 && p[0] > 127 ? p[0] - 256.0 : p[0];
+    }
+    memcpy(&x, p, sizeof x);
+    memcpy(&i, p, sizeof i);
+    return t == DTYPE_I32 ? i : (double)x;
+}
+
+static double get(const struct cursor *c, const int64_t *ix)
+{
+    return number(c->o->dtype, element(c, ix));
 }
 
 static void put(const struct cursor *c, const int64_t *ix, double value)
 {
+    uint8_t *const p = c->dst + place(c, ix);
     const float x = (float)value;
-    memcpy(c->dst + place(c, ix), &x, sizeof x);
+    const int32_t i = c->o->dtype == DTYPE_F32 ? 0 : (int32_t)value;
+    if (is_byte(c->o->dtype)) {
+        p[0] = (uint8_t)i;
+    } else if (c->o->dtype == DTYPE_I32) {
+        memcpy(p, &i, sizeof i);
+    } else {
+        memcpy(p, &x, sizeof x);
+    }
 }
 
 static int64_t row_of(const struct eval *e, const struct operand *o,
@@ -109,12 +133,10 @@ static bool next(uint32_t rank, const uint64_t *dim, int64_t *ix)
 static double weight_at(const struct weight *w, const int64_t *ix)
 {
     int64_t at = 0;
-    float x;
     for (uint32_t k = 0; k < w->rank; k++) {
         at += ix[k] * w->stride[k];
     }
-    memcpy(&x, w->data.data + at * (int64_t)sizeof x, sizeof x);
-    return (double)x;
+    return number(w->dtype, w->data.data + at * dtype_bytes(w->dtype));
 }
 
 static double sigmoid(double x)
@@ -164,11 +186,35 @@ static double act(const struct eval *e, double x, int64_t channel)
     return NAN;
 }
 
+/* What a sum of products, or a mean less its zero point, of 8-bit numbers
+ * becomes. */
+static double quantised(const struct layer *y, int64_t channel, double acc)
+{
+    const struct quant *const q = &y->quant;
+    const bool is_max = y->kind == LAYER_POOL && y->p.pool.kind == POOL_MAX;
+    if (y->out.dtype == DTYPE_I32) {
+        return acc;
+    }
+    const float scale = y->kind == LAYER_POOL
+                            ? q->scale
+                            : (float)weight_at(&y->weight[2], &channel);
+    const float x = (float)acc * scale;
+    if (y->out.dtype == DTYPE_F32) {
+        return (double)x;
+    }
+    const double v = is_max ? acc : rint((double)x) + q->out_zero;
+    return fmin(fmax(v, q->low), q->high);
+}
+
 /* Activation and residual of output element ix, whose sum is acc. */
 static void finish(struct eval *e, const int64_t *ix, double acc)
 {
     const struct epilogue *const p = &e->y->epi;
     const struct cursor *const r = &e->in[e->y->n_in - 1];
+    if (e->y->n_in > 0 && is_byte(e->in[0].o->dtype)) {
+        put(&e->out, ix, quantised(e->y, ix[3], acc));
+        return;
+    }
     if (p->residual == RES_BEFORE_ACT) {
         acc += get_checked(e, r, ix, ix);
     }
@@ -198,7 +244,10 @@ static double *pack(struct eval *e)
              ix[3]) *
                 oc +
             ix[0];
-        packed[at] = weight_at(w, ix);
+        const bool has_zero =
+            w->dtype == DTYPE_I8 && e->y->weight[3].data.len > 0;
+        packed[at] =
+            weight_at(w, ix) - (has_zero ? weight_at(&e->y->weight[3], ix) : 0);
     } while (next(4, w->dim, ix));
     return packed;
 }
@@ -217,7 +266,7 @@ static void add_tap(struct eval *e, const int64_t *out_ix, const int64_t *pixel,
         for (uint64_t k = 0; k < n_in; k++) {
             const int64_t ix[4] = {pixel[0], pixel[1], pixel[2],
                                    (int64_t)(g * n_in + k)};
-            const double x = get(c, ix);
+            const double x = get(c, ix) - (double)y->quant.in_zero;
             const double *const from = w + k * oc + g * n_out;
             double *const to = acc + g * n_out;
             for (uint64_t o = 0; o < n_out; o++) {
@@ -300,7 +349,9 @@ static double pool_one(struct eval *e, const int64_t *ix)
     const struct layer *const y = e->y;
     const struct pool_param *const p = &y->p.pool;
     double sum = 0.0;
-    double top = -INFINITY;
+    double top = e->out.o->dtype == DTYPE_F32  ? -INFINITY
+                 : e->out.o->dtype == DTYPE_I8 ? -128
+                                               : 0;
     int64_t n = 0;
     for (int64_t t = 0; t < (int64_t)p->kernel[0] * p->kernel[1]; t++) {
         const int64_t k[2] = {t / p->kernel[1], t % p->kernel[1]};
@@ -317,11 +368,13 @@ static double pool_one(struct eval *e, const int64_t *ix)
         n += is_counted;
         if (is_inside) {
             const double x = get_checked(e, &e->in[0], ix, from);
-            sum += x;
+            sum += x - (double)y->quant.in_zero;
             top = x > top || isnan(x) ? x : top;
         }
     }
-    return p->kind == POOL_MAX ? top : sum / (double)n;
+    return p->kind == POOL_MAX            ? top
+           : e->out.o->dtype == DTYPE_F32 ? sum / (double)n
+                                          : (double)((float)sum / (float)n);
 }
 
 static double lrn_one(struct eval *e, const int64_t *ix)

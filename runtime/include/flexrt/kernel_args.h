@@ -34,11 +34,8 @@
     U(row_dims)                                                                \
     UA(dim, FLX_MAX_RANK)
 
-/* Convolution, transposed convolution and products with constant weights. A
- * K block kb covers flattened K indices [kb * k_block, min(k, (kb + 1) *
- * k_block)), K = (kh, kw, c). in_c and out_c count all groups. res is the
- * residual, the last operand. */
-#define FLX_CONV_FIELDS(U, I, F, UA, IA, FA)                                   \
+/* Where a convolution's window goes. in_c and out_c count all groups. */
+#define FLX_WINDOW_FIELDS(U, I)                                                \
     U(out_rows) /* of one image */                                             \
     U(out_w)                                                                   \
     U(out_c)                                                                   \
@@ -47,8 +44,6 @@
     U(in_w)                                                                    \
     U(in_c)                                                                    \
     FLX_IMAGE_FIELDS(U, in)                                                    \
-    U(res_at) /* in flx_call.arg */                                            \
-    FLX_IMAGE_FIELDS(U, res)                                                   \
     U(group)                                                                   \
     U(kernel_h)                                                                \
     U(kernel_w)                                                                \
@@ -57,7 +52,15 @@
     U(dilation_h)                                                              \
     U(dilation_w)                                                              \
     I(pad_top)                                                                 \
-    I(pad_left)                                                                \
+    I(pad_left)
+
+/* Convolution, transposed convolution and products with constant weights. A
+ * K block kb covers flattened K indices [kb * k_block, min(k, (kb + 1) *
+ * k_block)), K = (kh, kw, c). res is the residual, the last operand. */
+#define FLX_CONV_FIELDS(U, I, F, UA, IA, FA)                                   \
+    FLX_WINDOW_FIELDS(U, I)                                                    \
+    U(res_at) /* in flx_call.arg */                                            \
+    FLX_IMAGE_FIELDS(U, res)                                                   \
     U(k) /* KH * KW * C / group */                                             \
     U(k_block)                                                                 \
     U(residual)                                                                \
@@ -65,7 +68,25 @@
     F(act_a)                                                                   \
     F(act_b)
 
-#define FLX_POOL_FIELDS(U, I, F, UA, IA, FA)                                   \
+/* What 8-bit numbers mean. Types are those of ONNX TensorProto.DataType; the
+ * result of 8 bits is cut to [low, high]. */
+#define FLX_QUANT_FIELDS(U, I)                                                 \
+    U(in_type)                                                                 \
+    U(out_type)                                                                \
+    I(in_zero)                                                                 \
+    I(out_zero)                                                                \
+    I(low)                                                                     \
+    I(high)
+
+/* Convolution and products of 8-bit numbers, one K block; k counts what a panel
+ * holds, padding included. */
+#define FLX_QCONV_FIELDS(U, I, F, UA, IA, FA)                                  \
+    FLX_WINDOW_FIELDS(U, I)                                                    \
+    U(k)                                                                       \
+    FLX_QUANT_FIELDS(U, I)                                                     \
+    U(has_zero) /* weights have zero points */
+
+#define FLX_POOL_WINDOW_FIELDS(U, I)                                           \
     U(is_max)                                                                  \
     U(count_pad) /* the divisor counts padding inside the pads */              \
     U(c)                                                                       \
@@ -84,10 +105,19 @@
     I(pad_top)                                                                 \
     I(pad_left)                                                                \
     I(pad_bottom)                                                              \
-    I(pad_right)                                                               \
+    I(pad_right)
+
+#define FLX_POOL_FIELDS(U, I, F, UA, IA, FA)                                   \
+    FLX_POOL_WINDOW_FIELDS(U, I)                                               \
     U(act)                                                                     \
     F(act_a)                                                                   \
     F(act_b)
+
+/* scale: of means. */
+#define FLX_QPOOL_FIELDS(U, I, F, UA, IA, FA)                                  \
+    FLX_POOL_WINDOW_FIELDS(U, I)                                               \
+    FLX_QUANT_FIELDS(U, I)                                                     \
+    F(scale)
 
 /* A postfix program over n_in operands; in_* are those of FLX_VIEW_FIELDS, one
  * entry an operand (FLX_MAX_RANK strides each). op: enum flx_expr. */
@@ -288,7 +318,9 @@
 /* Every family: type struct flx_NAME_arg, its field list. */
 #define FLX_ARG_FAMILIES(X)                                                    \
     X(conv, FLX_CONV_FIELDS)                                                   \
+    X(qconv, FLX_QCONV_FIELDS)                                                 \
     X(pool, FLX_POOL_FIELDS)                                                   \
+    X(qpool, FLX_QPOOL_FIELDS)                                                 \
     X(ewise, FLX_EWISE_FIELDS)                                                 \
     X(softmax, FLX_SOFTMAX_FIELDS)                                             \
     X(lrn, FLX_LRN_FIELDS)                                                     \

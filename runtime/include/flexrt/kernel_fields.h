@@ -50,6 +50,14 @@ static const struct flx_field flx_fields_conv[] = {FLX_ROWS_(FLX_CONV_FIELDS)};
 #define FLX_T_ struct flx_pool_arg
 static const struct flx_field flx_fields_pool[] = {FLX_ROWS_(FLX_POOL_FIELDS)};
 #undef FLX_T_
+#define FLX_T_ struct flx_qconv_arg
+static const struct flx_field flx_fields_qconv[] = {
+    FLX_ROWS_(FLX_QCONV_FIELDS)};
+#undef FLX_T_
+#define FLX_T_ struct flx_qpool_arg
+static const struct flx_field flx_fields_qpool[] = {
+    FLX_ROWS_(FLX_QPOOL_FIELDS)};
+#undef FLX_T_
 #define FLX_T_ struct flx_ewise_arg
 static const struct flx_field flx_fields_ewise[] = {
     FLX_ROWS_(FLX_EWISE_FIELDS)};

@@ -81,12 +81,18 @@ uint32_t kt_buffer(struct kt *k, uint64_t rows, uint64_t row_bytes)
 struct operand kt_image(struct kt *k, uint64_t n, uint64_t h, uint64_t w,
                         uint64_t c, uint32_t slack, bool by_row)
 {
+    return kt_image_of(k, DTYPE_F32, n, h, w, c, slack, by_row);
+}
+
+struct operand kt_image_of(struct kt *k, enum dtype t, uint64_t n, uint64_t h,
+                           uint64_t w, uint64_t c, uint32_t slack, bool by_row)
+{
     const uint64_t pix = c + slack;
     const uint64_t row = w * pix + slack;
     const uint64_t extra = slack > 0;
     struct operand o = {
-        .buf = kt_buffer(k, n * h + 2 * extra, row * 4),
-        .dtype = DTYPE_F32,
+        .buf = kt_buffer(k, n * h + 2 * extra, row * dtype_bytes(t)),
+        .dtype = t,
         .by_row = by_row,
         .rank = 4,
         .dim = {n, h, w, c},
@@ -130,23 +136,31 @@ struct operand kt_dense(struct kt *k, enum dtype t, uint32_t rank,
     return o;
 }
 
-float *kt_weight(struct kt *k, uint32_t ix, uint32_t rank, const uint64_t *dim)
+uint8_t *kt_weight_of(struct kt *k, uint32_t ix, enum dtype t, uint32_t rank,
+                      const uint64_t *dim)
 {
     struct weight *w = &k->l->weight[ix];
-    *w = (struct weight){.dtype = DTYPE_F32, .rank = rank};
+    *w = (struct weight){.dtype = t, .rank = rank};
     uint64_t n = 1;
     for (uint32_t i = rank; i-- > 0;) {
         w->dim[i] = dim[i];
         w->stride[i] = (int64_t)n;
         n *= dim[i];
     }
-    float *data = alloc(k, n * sizeof *data);
-    for (uint64_t i = 0; i < n; i++) {
-        data[i] = kt_float(k);
-    }
-    w->data = (struct span){(const uint8_t *)data, n * sizeof *data};
+    uint8_t *data = alloc(k, n * dtype_bytes(t));
+    memset(data, 0, n * dtype_bytes(t));
+    w->data = (struct span){data, n * dtype_bytes(t)};
     if (k->l->n_weight <= ix) {
         k->l->n_weight = ix + 1;
+    }
+    return data;
+}
+
+float *kt_weight(struct kt *k, uint32_t ix, uint32_t rank, const uint64_t *dim)
+{
+    float *data = (float *)(void *)kt_weight_of(k, ix, DTYPE_F32, rank, dim);
+    for (uint64_t i = 0; i < k->l->weight[ix].data.len / sizeof *data; i++) {
+        data[i] = kt_float(k);
     }
     return data;
 }
@@ -405,6 +419,21 @@ uint8_t *kt_run(struct kt *k, const struct kt_cut *cut)
     return copy;
 }
 
+static double number(enum dtype t, const uint8_t *p)
+{
+    float f = 0;
+    int32_t i = 0;
+    if (t == DTYPE_F32) {
+        memcpy(&f, p, sizeof f);
+        return (double)f;
+    }
+    if (t == DTYPE_I32) {
+        memcpy(&i, p, sizeof i);
+        return i;
+    }
+    return t == DTYPE_I8 && p[0] > 127 ? p[0] - 256.0 : p[0];
+}
+
 double *kt_values(struct kt *k, const uint8_t *copy)
 {
     const struct operand *o = &k->l->out;
@@ -417,9 +446,8 @@ double *kt_values(struct kt *k, const uint8_t *copy)
     uint64_t at[TENSOR_MAX_RANK] = {0};
     uint64_t i = 0;
     do {
-        float x;
-        memcpy(&x, copy + start + element_bytes(k, o, k->l->row_dims, at), 4);
-        v[i++] = (double)x;
+        v[i++] = number(o->dtype,
+                        copy + start + element_bytes(k, o, k->l->row_dims, at));
     } while (step(k->l->rank, k->l->dim, at));
     return v;
 }

@@ -52,6 +52,9 @@ uint32_t kt_buffer(struct kt *k, uint64_t rows, uint64_t row_bytes);
  * place in memory without row addressing. */
 struct operand kt_image(struct kt *k, uint64_t n, uint64_t h, uint64_t w,
                         uint64_t c, uint32_t slack, bool by_row);
+/* The same of any type. */
+struct operand kt_image_of(struct kt *k, enum dtype t, uint64_t n, uint64_t h,
+                           uint64_t w, uint64_t c, uint32_t slack, bool by_row);
 /* The rows that windows need: out row y needs [y * stride - pad, ... + reach).
  */
 struct row_map kt_map(uint64_t in_rows, uint64_t out_rows, uint32_t stride,
@@ -63,6 +66,9 @@ struct operand kt_dense(struct kt *k, enum dtype t, uint32_t rank,
                         const uint64_t *dim, uint32_t row_dims, bool by_row);
 /* A dense constant of f32, drawn from the sequence; weight ix of the layer. */
 float *kt_weight(struct kt *k, uint32_t ix, uint32_t rank, const uint64_t *dim);
+/* The same of any type, of zeros. */
+uint8_t *kt_weight_of(struct kt *k, uint32_t ix, enum dtype t, uint32_t rank,
+                      const uint64_t *dim);
 
 /* Address of element 0 of an operand in its full buffer. */
 uint8_t *kt_at(struct kt *k, const struct operand *o);
@@ -79,7 +85,8 @@ void kt_finish(struct kt *k, uint32_t chunk_limit);
 /* Runs the layer under a cut; gives a copy of the output buffer. Fails the
  * test when a byte outside the output's elements changes. */
 uint8_t *kt_run(struct kt *k, const struct kt_cut *cut);
-/* The output's elements of such a copy as doubles, in iteration order. */
+/* The output's elements of such a copy, f32, i32 or of 8 bits, as doubles, in
+ * iteration order. */
 double *kt_values(struct kt *k, const uint8_t *copy);
 
 /* Runs it under many cuts for every instruction set here; each must give the
