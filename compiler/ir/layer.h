@@ -356,11 +356,15 @@ struct attention_param {
 
 /* Operands: in[], then the output. Numbers as the kernel's header says. */
 enum tensor_op {
-    TENSOR_CONV,   /* k_tensor_conv.h */
-    TENSOR_DECONV, /* likewise */
-    TENSOR_POOL,   /* k_tensor_pool.h */
-    TENSOR_MATMUL, /* k_tensor_matmul.h */
-    TENSOR_TAPS,   /* k_tensor_taps.h */
+    TENSOR_CONV,    /* k_tensor_conv.h */
+    TENSOR_DECONV,  /* likewise */
+    TENSOR_POOL,    /* k_tensor_pool.h */
+    TENSOR_MATMUL,  /* k_tensor_matmul.h */
+    TENSOR_TAPS,    /* k_tensor_taps.h */
+    TENSOR_GATHER,  /* k_tensor_index.h */
+    TENSOR_SCATTER, /* likewise */
+    TENSOR_SCAN,    /* k_tensor_scan.h */
+    TENSOR_ORDER,   /* k_tensor_order.h */
     TENSOR_OP_COUNT
 };
 enum { TENSOR_MAX_INT = 40, TENSOR_MAX_FLOAT = 8 };

@@ -65,9 +65,11 @@ static const char *const reduces[] = {
     "mean", "sum",   "max",    "min",       "l2",     "prod",
     "l1",   "sumsq", "logsum", "logsumexp", "argmax", "argmin"};
 static const char *const tensors[TENSOR_OP_COUNT] = {
-    [TENSOR_CONV] = "conv", [TENSOR_DECONV] = "deconv",
-    [TENSOR_POOL] = "pool", [TENSOR_MATMUL] = "matmul",
-    [TENSOR_TAPS] = "taps",
+    [TENSOR_CONV] = "conv",       [TENSOR_DECONV] = "deconv",
+    [TENSOR_POOL] = "pool",       [TENSOR_MATMUL] = "matmul",
+    [TENSOR_TAPS] = "taps",       [TENSOR_GATHER] = "gather",
+    [TENSOR_SCATTER] = "scatter", [TENSOR_SCAN] = "scan",
+    [TENSOR_ORDER] = "order",
 };
 
 /* Names come from the model: no control characters in the text. */

@@ -34,6 +34,34 @@ TENSOR_FITS(deconv, TENSOR_DECONV)
 TENSOR_FITS(pool, TENSOR_POOL)
 TENSOR_FITS(matmul, TENSOR_MATMUL)
 TENSOR_FITS(taps, TENSOR_TAPS)
+TENSOR_FITS(scan, TENSOR_SCAN)
+TENSOR_FITS(order, TENSOR_ORDER)
+
+/* Elements that are only moved may be of any type. */
+static bool moves_fits(const struct layer *l, enum tensor_op op,
+                       bool only_moves, const char **why)
+{
+    if (!only_moves) {
+        return tensor_fits(l, op, why);
+    }
+    *why = "this operator of class tensor";
+    return l->p.tensor.op == op;
+}
+
+bool tensor_gather_fits(const struct layer *l, const char **why)
+{
+    return moves_fits(l, TENSOR_GATHER, true, why);
+}
+
+bool tensor_scatter_fits(const struct layer *l, const char **why)
+{
+    return moves_fits(l, TENSOR_SCATTER, l->p.tensor.i[2] == 0, why);
+}
+
+uint64_t tensor_order_scratch(const struct layer *l)
+{
+    return FLX_ORDER_SCRATCH(l->out.dim[l->p.tensor.i[0]]);
+}
 
 static void put_operand(const struct arg_in *in, const struct operand *o,
                         uint32_t k, struct flx_tensor_arg *a, struct fit *f)

@@ -38,7 +38,16 @@ struct shape ex_shape(const struct expand *e, uint32_t v)
 static void put_attr(struct expand *e, struct node *n, const struct attr *a)
 {
     const char *const kept = strtab_intern_str(&e->g->names, a->name);
-    e->is_ok = e->is_ok && kept && fuse_set_attr(e->cx, n, kept, a);
+    struct attr own = *a;
+    if (a->kind == ATTR_INTS) {
+        int64_t *const ints = arena_new(e->cx->keep, int64_t, a->n);
+        if (ints && a->n > 0) {
+            memcpy(ints, a->ints, a->n * sizeof ints[0]);
+        }
+        own.ints = ints;
+        e->is_ok = e->is_ok && ints;
+    }
+    e->is_ok = e->is_ok && kept && fuse_set_attr(e->cx, n, kept, &own);
 }
 
 uint32_t ex_node(struct expand *e, uint32_t to, enum op_id op,
@@ -91,14 +100,8 @@ uint32_t ex_op3(struct expand *e, enum op_id op, uint32_t a, uint32_t b,
 static uint32_t with_ints(struct expand *e, enum op_id op, uint32_t a,
                           const char *name, const int64_t *ints, uint32_t n)
 {
-    int64_t *const kept = arena_new(e->cx->keep, int64_t, n ? n : 1);
-    if (!kept) {
-        e->is_ok = false;
-        return VALUE_NONE;
-    }
-    memcpy(kept, ints, n * sizeof ints[0]);
     const struct attr attr = {
-        .name = name, .kind = ATTR_INTS, .ints = kept, .n = n};
+        .name = name, .kind = ATTR_INTS, .ints = ints, .n = n};
     return ex_node(e, VALUE_NONE, op, &a, 1, &attr, 1);
 }
 

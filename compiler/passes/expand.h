@@ -93,6 +93,20 @@ uint32_t ex_axes_from(uint32_t from, uint32_t rank,
 expand_fn expand_layer_norm; /* also RMSNormalization */
 expand_fn expand_instance_norm;
 expand_fn expand_lp_norm;
+expand_fn expand_mean_variance_norm;
+
+/* expand_index.c */
+expand_fn expand_cast_like;
+expand_fn expand_one_hot;
+expand_fn expand_hardmax;
+expand_fn expand_reverse_sequence;
+expand_fn expand_tensor_scatter;
+
+/* expand_image.c */
+expand_fn expand_center_crop_pad;
+expand_fn expand_col2im;
+expand_fn expand_max_unpool;
+expand_fn expand_affine_grid;
 
 /* expand_quant.c */
 expand_fn expand_quantize;

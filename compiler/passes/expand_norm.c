@@ -131,6 +131,26 @@ bool expand_instance_norm(struct expand *e)
     return ex_done(e);
 }
 
+/* (x - mean) / (deviation + 1e-9) over the axes. */
+bool expand_mean_variance_norm(struct expand *e)
+{
+    static const int64_t usual[] = {0, 2, 3};
+    uint32_t n = 0;
+    const int64_t *axes = node_ints(ex_self(e), "axes", &n);
+    if (!node_attr(ex_self(e), "axes")) {
+        axes = usual;
+        n = 3;
+    }
+    uint32_t x = ex_widened(e, ex_in(e, 0));
+    x = ex_op2(e, OP_SUB, x, ex_over(e, OP_REDUCE_MEAN, x, axes, n));
+    const uint32_t square = ex_op2(e, OP_MUL, x, x);
+    const uint32_t variance = ex_over(e, OP_REDUCE_MEAN, square, axes, n);
+    const uint32_t deviation = ex_op1(e, OP_SQRT, variance);
+    const uint32_t more = ex_number(e, ex_type(e, x), 1e-9);
+    ex_give(e, 0, ex_op2(e, OP_DIV, x, ex_op2(e, OP_ADD, deviation, more)));
+    return ex_done(e);
+}
+
 /* x / its norm along an axis; 0 stays 0. */
 bool expand_lp_norm(struct expand *e)
 {

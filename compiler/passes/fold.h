@@ -91,7 +91,8 @@ fold_fn fold_tile;
 fold_fn fold_constant;
 fold_fn fold_constant_of_shape;
 fold_fn fold_range;
-fold_fn fold_shape; /* the input's data is not needed */
-fold_fn fold_size;  /* likewise */
+fold_fn fold_shape;    /* the input's data is not needed */
+fold_fn fold_size;     /* likewise */
+fold_fn fold_eye_like; /* likewise */
 
 #endif

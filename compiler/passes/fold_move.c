@@ -337,6 +337,24 @@ enum fold_end fold_shape(struct fold *f, const struct node *n)
     return FOLD_DONE;
 }
 
+enum fold_end fold_eye_like(struct fold *f, const struct node *n)
+{
+    const struct value *const v = node_out(f->g, n, 0);
+    const enum dtype t = v->dtype;
+    const struct shape s = v->shape;
+    const int64_t k = node_int(n, "k", 0);
+    uint8_t *const dst = fold_alloc(f, n, 0);
+    if (!dst) {
+        return FOLD_FAILED;
+    }
+    for (int64_t i = 0; i < s.dim[0]; i++) {
+        if (k >= -i && k < s.dim[1] - i) {
+            elem_put_f64(t, dst, (uint64_t)(i * s.dim[1] + i + k), 1.0);
+        }
+    }
+    return FOLD_DONE;
+}
+
 enum fold_end fold_size(struct fold *f, const struct node *n)
 {
     uint64_t count = 0;

@@ -13,17 +13,21 @@ static bool (*const lowerings[OP_COUNT])(struct lower *lw, uint32_t node_ix) = {
     [OP_ARG_MIN] = lower_reduce,
     [OP_ATTENTION] = lower_attention,
     [OP_AVERAGE_POOL] = lower_pool,
+    [OP_BIT_CAST] = lower_bit_cast,
     [OP_CAST] = lower_cast,
-    [OP_CAST_LIKE] = lower_cast,
     [OP_CONCAT] = lower_concat,
     [OP_CONV] = lower_conv,
     [OP_CONV_INTEGER] = lower_quant,
     [OP_CONV_TRANSPOSE] = lower_deconv,
+    [OP_CUM_PROD] = lower_scan,
+    [OP_CUM_SUM] = lower_scan,
     [OP_DEPTH_TO_SPACE] = lower_depth_space,
     [OP_DROPOUT] = lower_dropout,
     [OP_EXPAND] = lower_expand,
     [OP_FLATTEN] = lower_reshape,
     [OP_GATHER] = lower_gather,
+    [OP_GATHER_ELEMENTS] = lower_gather_index,
+    [OP_GATHER_ND] = lower_gather_index,
     [OP_GEMM] = lower_gemm,
     [OP_GLOBAL_AVERAGE_POOL] = lower_global_pool,
     [OP_GLOBAL_MAX_POOL] = lower_global_pool,
@@ -53,12 +57,16 @@ static bool (*const lowerings[OP_COUNT])(struct lower *lw, uint32_t node_ix) = {
     [OP_REDUCE_SUM_SQUARE] = lower_reduce,
     [OP_RESHAPE] = lower_reshape,
     [OP_RESIZE] = lower_resize,
+    [OP_SCATTER] = lower_scatter,
+    [OP_SCATTER_ELEMENTS] = lower_scatter,
+    [OP_SCATTER_ND] = lower_scatter,
     [OP_SLICE] = lower_slice,
     [OP_SOFTMAX] = lower_softmax,
     [OP_SPACE_TO_DEPTH] = lower_depth_space,
     [OP_SPLIT] = lower_split,
     [OP_SQUEEZE] = lower_reshape,
     [OP_TILE] = lower_tile,
+    [OP_TOP_K] = lower_top_k,
     [OP_TRANSPOSE] = lower_transpose,
     [OP_UNSQUEEZE] = lower_reshape,
     [OP_UPSAMPLE] = lower_resize,
@@ -269,7 +277,7 @@ static bool check_not_empty(struct lower *lw, uint32_t node_ix)
 {
     const struct node *const n = &lw->g->node[node_ix];
     if (n->op == OP_SPLIT || n->op == OP_CONCAT || n->op == OP_PAD ||
-        lowerings[n->op] == lower_reduce) {
+        lowerings[n->op] == lower_reduce || lowerings[n->op] == lower_scatter) {
         return true;
     }
     for (uint32_t k = 0; k < n->n_in; k++) {

@@ -232,6 +232,12 @@ NODISCARD struct draft *lower_tensor_draft(struct lower *lw, uint32_t node_ix,
                                            uint32_t value, enum tensor_op op,
                                            const struct view *in,
                                            uint32_t n_in);
+/* The same with an output of its own, whose value the caller sets; the caller
+ * fills the inputs too. */
+NODISCARD struct draft *
+lower_tensor_draft_of(struct lower *lw, uint32_t node_ix, const char *name,
+                      enum dtype t, uint32_t rank, const uint64_t *dim,
+                      enum tensor_op op);
 /* Whether the convolution or pool has a layer of its own, which takes over
  * what follows; else it is general. */
 bool lower_conv_is_fast(const struct lower *lw, const struct node *n);
@@ -245,6 +251,15 @@ NODISCARD bool lower_pad_general(struct lower *lw, uint32_t node_ix,
 NODISCARD bool lower_resize_general(struct lower *lw, uint32_t node_ix,
                                     const struct resize_params *r);
 NODISCARD bool lower_tile(struct lower *lw, uint32_t node_ix);
+
+/* ---- lower_index.c: likewise ----------------------------------------------
+ */
+
+NODISCARD bool lower_gather_index(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_scatter(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_scan(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_top_k(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_bit_cast(struct lower *lw, uint32_t node_ix);
 
 /* ---- the end ------------------------------------------------------------- */
 

@@ -8,26 +8,39 @@
 #include "passes/elem.h"
 #include "passes/lower_draft.h"
 
+struct draft *lower_tensor_draft_of(struct lower *lw, uint32_t node_ix,
+                                    const char *name, enum dtype t,
+                                    uint32_t rank, const uint64_t *dim,
+                                    enum tensor_op op)
+{
+    uint64_t count = 1;
+    for (uint32_t k = 0; k < rank; k++) {
+        count *= dim[k];
+    }
+    const uint64_t row = rank > 0 ? dim[rank - 1] : 1;
+    const uint32_t buf = lower_new_buf(lw, name, t, count, row);
+    struct draft *const d = lower_new_draft(lw, node_ix, LAYER_TENSOR);
+    if (buf == UINT32_MAX || !d) {
+        return NULL;
+    }
+    view_plain(&d->out, buf, t, rank, dim);
+    d->y.p.tensor.op = op;
+    return d;
+}
+
 struct draft *lower_tensor_draft(struct lower *lw, uint32_t node_ix,
                                  uint32_t value, enum tensor_op op,
                                  const struct view *in, uint32_t n_in)
 {
     const struct value *const v = &lw->g->value[value];
     uint64_t dim[TENSOR_MAX_RANK];
-    uint64_t count = 1;
     dims_of(&v->shape, dim);
-    for (uint32_t k = 0; k < v->shape.rank; k++) {
-        count *= dim[k];
-    }
-    const uint64_t row = v->shape.rank > 0 ? dim[v->shape.rank - 1] : 1;
-    const uint32_t buf = lower_new_buf(lw, v->name, v->dtype, count, row);
-    struct draft *const d = lower_new_draft(lw, node_ix, LAYER_TENSOR);
-    if (buf == UINT32_MAX || !d) {
+    struct draft *const d = lower_tensor_draft_of(
+        lw, node_ix, v->name, v->dtype, v->shape.rank, dim, op);
+    if (!d) {
         return NULL;
     }
-    view_plain(&d->out, buf, v->dtype, v->shape.rank, dim);
     d->y.n_in = n_in;
-    d->y.p.tensor.op = op;
     memcpy(d->in, in, n_in * sizeof in[0]);
     lower_set(lw, value, &d->out);
     return d;

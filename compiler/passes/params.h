@@ -71,6 +71,12 @@ struct window {
 NODISCARD bool window_params(const struct graph *g, struct cx *cx,
                              const struct node *n, struct window *w);
 
+/* dst[0..cnt) from an attribute of a window: least or more each; def where it
+ * is missing. */
+NODISCARD bool window_ints(struct cx *cx, const struct node *n,
+                           const char *name, uint32_t cnt, int64_t least,
+                           int64_t def, int64_t *dst);
+
 /* Slice, for every dimension of the input: out index i reads
  * start + i * step; out dimension len (steps may be negative). */
 struct slice_params {
@@ -130,6 +136,39 @@ struct attention_params {
 NODISCARD bool attention_params(const struct graph *g, struct cx *cx,
                                 const struct node *n,
                                 struct attention_params *a);
+
+/* What an update of ScatterElements or ScatterND does; values are those of
+ * k_tensor_index.h. */
+enum scatter_kind {
+    SCATTER_SET,
+    SCATTER_ADD,
+    SCATTER_MUL,
+    SCATTER_MAX,
+    SCATTER_MIN
+};
+NODISCARD bool scatter_params(struct cx *cx, const struct node *n,
+                              enum scatter_kind *kind);
+
+/* CumSum, CumProd: the axis, a constant. */
+NODISCARD bool scan_axis(const struct graph *g, struct cx *cx,
+                         const struct node *n, uint32_t *axis);
+
+/* CenterCropPad, for every dimension of the input: elements added (or cut, when
+ * negative) before and after. */
+NODISCARD bool center_params(const struct graph *g, struct cx *cx,
+                             const struct node *n,
+                             int64_t before[TENSOR_MAX_RANK],
+                             int64_t after[TENSOR_MAX_RANK]);
+
+/* Col2Im: the window over the image; w->kernel is the block, blocks[i] are
+ * along dimension i of the image. */
+NODISCARD bool col2im_params(const struct graph *g, struct cx *cx,
+                             const struct node *n, struct window *w,
+                             int64_t blocks[TENSOR_MAX_RANK]);
+
+/* MaxUnpool: the shape that indices count in, of the input's rank. */
+NODISCARD bool unpool_params(const struct graph *g, struct cx *cx,
+                             const struct node *n, struct shape *s);
 
 /* Transpose: output dimension i is input dimension perm[i]. */
 NODISCARD bool perm_params(const struct graph *g, struct cx *cx,

@@ -10,9 +10,8 @@
  * sizes. */
 #define WINDOW_LIMIT (INT64_C(1) << 30)
 
-/* dst[0..cnt) from an attribute; def where it is missing. */
-static bool window_ints(struct cx *cx, const struct node *n, const char *name,
-                        uint32_t cnt, int64_t least, int64_t def, int64_t *dst)
+bool window_ints(struct cx *cx, const struct node *n, const char *name,
+                 uint32_t cnt, int64_t least, int64_t def, int64_t *dst)
 {
     uint32_t len;
     const int64_t *const list = node_ints(n, name, &len);

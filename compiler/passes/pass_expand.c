@@ -4,19 +4,29 @@
 #include "passes/passes.h"
 
 static expand_fn *const expansions[OP_COUNT] = {
+    [OP_AFFINE_GRID] = expand_affine_grid,
+    [OP_CAST_LIKE] = expand_cast_like,
+    [OP_CENTER_CROP_PAD] = expand_center_crop_pad,
+    [OP_COL2_IM] = expand_col2im,
     [OP_CONV_INTEGER] = expand_conv_integer,
     [OP_DEQUANTIZE] = expand_dequantize,
     [OP_DYNAMIC_QUANTIZE] = expand_dynamic_quantize,
     [OP_GROUP_NORM] = expand_instance_norm,
+    [OP_HARDMAX] = expand_hardmax,
     [OP_INSTANCE_NORM] = expand_instance_norm,
     [OP_LAYER_NORM] = expand_layer_norm,
     [OP_LP_NORM] = expand_lp_norm,
     [OP_MATMUL_INTEGER] = expand_matmul_integer,
+    [OP_MAX_UNPOOL] = expand_max_unpool,
+    [OP_MEAN_VARIANCE_NORM] = expand_mean_variance_norm,
+    [OP_ONE_HOT] = expand_one_hot,
     [OP_QGEMM] = expand_qgemm,
     [OP_QLINEAR_CONV] = expand_qlinear_conv,
     [OP_QLINEAR_MATMUL] = expand_qlinear_matmul,
     [OP_QUANTIZE] = expand_quantize,
+    [OP_REVERSE_SEQUENCE] = expand_reverse_sequence,
     [OP_RMS_NORM] = expand_layer_norm,
+    [OP_TENSOR_SCATTER] = expand_tensor_scatter,
 };
 
 /* Those of ONNX Runtime that are defined by floats. */

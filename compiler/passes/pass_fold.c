@@ -46,7 +46,8 @@ static bool can_fold(const struct fold *f, const struct node *n)
     if (!fn) {
         return false;
     }
-    const bool needs_data = fn != fold_shape && fn != fold_size;
+    const bool needs_data =
+        fn != fold_shape && fn != fold_size && fn != fold_eye_like;
     for (uint32_t i = 0; i < n->n_in; i++) {
         const struct value *const v = node_in(f->g, n, i);
         if (needs_data && v && !v->is_const) {

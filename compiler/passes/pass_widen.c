@@ -7,8 +7,8 @@
 
 /* Operators that move elements, or know 16-bit floats themselves. */
 static const bool keeps[OP_COUNT] = {
+    [OP_BIT_CAST] = true,
     [OP_CAST] = true,
-    [OP_CAST_LIKE] = true,
     [OP_CONCAT] = true,
     [OP_CONSTANT] = true,
     [OP_CONSTANT_OF_SHAPE] = true,
@@ -17,9 +17,14 @@ static const bool keeps[OP_COUNT] = {
     [OP_EXPAND] = true,
     [OP_FLATTEN] = true,
     [OP_GATHER] = true,
+    [OP_GATHER_ELEMENTS] = true,
+    [OP_GATHER_ND] = true,
     [OP_IDENTITY] = true,
     [OP_PAD] = true,
     [OP_RESHAPE] = true,
+    [OP_SCATTER] = true,
+    [OP_SCATTER_ELEMENTS] = true,
+    [OP_SCATTER_ND] = true,
     [OP_SHAPE] = true,
     [OP_SIZE] = true,
     [OP_SLICE] = true,
@@ -27,6 +32,7 @@ static const bool keeps[OP_COUNT] = {
     [OP_SPLIT] = true,
     [OP_SQUEEZE] = true,
     [OP_TILE] = true,
+    [OP_TOP_K] = true,
     [OP_TRANSPOSE] = true,
     [OP_UNSQUEEZE] = true,
     [OP_WHERE] = true,

@@ -36,6 +36,7 @@ shape_fn shape_cast;
 shape_fn shape_clip;
 shape_fn shape_dropout;
 shape_fn shape_cast_like;
+shape_fn shape_bit_cast;
 shape_fn shape_is; /* of floats, to bool */
 shape_fn shape_trilu;
 
@@ -90,11 +91,29 @@ shape_fn shape_pad;
 shape_fn shape_expand;
 shape_fn shape_tile;
 
+/* shape_index.c */
+shape_fn shape_gather_elements;
+shape_fn shape_gather_nd;
+shape_fn shape_scatter_elements;
+shape_fn shape_scatter_nd;
+shape_fn shape_tensor_scatter;
+shape_fn shape_scan; /* CumSum, CumProd */
+shape_fn shape_top_k;
+shape_fn shape_one_hot;
+shape_fn shape_reverse_sequence;
+
+/* shape_image.c */
+shape_fn shape_center_crop_pad;
+shape_fn shape_col2im;
+shape_fn shape_max_unpool;
+shape_fn shape_affine_grid;
+
 /* shape_const.c: results that depend on values */
 shape_fn shape_constant;
 shape_fn shape_constant_of_shape;
 shape_fn shape_range;
 shape_fn shape_shape;
 shape_fn shape_size;
+shape_fn shape_eye_like;
 
 #endif

@@ -70,6 +70,22 @@ bool shape_range(struct graph *g, struct cx *cx, const struct node *n)
     return shape_set(g, cx, n, 0, node_in(g, n, 0)->dtype, &s);
 }
 
+bool shape_eye_like(struct graph *g, struct cx *cx, const struct node *n)
+{
+    const struct value *const in = node_in(g, n, 0);
+    const int64_t to = node_int(n, "dtype", (int64_t)in->dtype);
+    if (in->shape.rank != 2) {
+        return node_error(cx, n, E_SHAPE,
+                          "its input is %s; it must be a matrix",
+                          shape_text(&in->shape).text);
+    }
+    if (to < 0 || to > DTYPE_BF16 || dtype_bytes((enum dtype)to) == 0) {
+        return node_error(cx, n, E_TYPE,
+                          "elements of type %" PRId64 " are not supported", to);
+    }
+    return shape_set(g, cx, n, 0, (enum dtype)to, &in->shape);
+}
+
 /* An end of Shape's part: negative counts from the end, then clamped. */
 static int64_t clamp_dim(int64_t i, int64_t rank)
 {

@@ -112,6 +112,22 @@ bool shape_cast(struct graph *g, struct cx *cx, const struct node *n)
     return shape_set(g, cx, n, 0, to, &node_in(g, n, 0)->shape);
 }
 
+bool shape_bit_cast(struct graph *g, struct cx *cx, const struct node *n)
+{
+    const struct value *const in = node_in(g, n, 0);
+    const int64_t to = node_int(n, "to", 0);
+    const enum dtype t = (enum dtype)to;
+    if (to < 0 || to > DTYPE_I2 || dtype_bytes(t) == 0 ||
+        dtype_bytes(t) != dtype_bytes(in->dtype) ||
+        dtype_packed_bits(t) != dtype_packed_bits(in->dtype)) {
+        return node_error(cx, n, E_TYPE,
+                          "attribute 'to' is %lld (%s), a type that is not as "
+                          "wide as %s",
+                          (long long)to, dtype_name(t), dtype_name(in->dtype));
+    }
+    return shape_set(g, cx, n, 0, t, &in->shape);
+}
+
 bool shape_clip(struct graph *g, struct cx *cx, const struct node *n)
 {
     for (uint32_t i = 1; i < n->n_in; i++) {

@@ -88,6 +88,7 @@ enum {
  * counts from the end; outside [-N, N) the nearest is taken. */
 #define FLX_EMBED_ENTRY(I, N)                                                  \
     ((I) < -(N) ? 0 : (I) < 0 ? (I) + (N) : (I) < (N) ? (I) : (N)-1)
+#define FLX_ORDER_SCRATCH(K) (((K)*4u + 63u) / 64u * 64u)
 #define FLX_RESIZE_SCRATCH(OUT_W) ((OUT_W)*8u / 64u * 64u + 64u)
 #define FLX_AT_WEIGHTS 0xffffffffu
 

@@ -344,19 +344,32 @@ static void run_box(struct kt *k, const struct kt_cut *cut, struct place *p,
     free(scratch);
 }
 
+/* The output's elements: dim[0 .. *row_dims) are rows; gives the rank. */
+static uint32_t out_space(const struct kt *k, uint32_t *row_dims,
+                          const uint64_t **dim)
+{
+    const bool is_tensor = k->l->kind == LAYER_TENSOR;
+    *row_dims = is_tensor ? 0 : k->l->row_dims;
+    *dim = is_tensor ? k->l->out.dim : k->l->dim;
+    return is_tensor ? k->l->out.rank : k->l->rank;
+}
+
 /* Everything but the output's elements must still be 0xff. */
 static void check_untouched(struct kt *k, const uint8_t *copy)
 {
     const struct operand *o = &k->l->out;
+    uint32_t row_dims;
+    const uint64_t *dim;
+    const uint32_t rank = out_space(k, &row_dims, &dim);
     const uint64_t bytes = k->buf[o->buf].rows * k->buf[o->buf].row_bytes;
     uint8_t *seen = calloc(1, bytes);
     assert_non_null(seen);
     uint64_t at[TENSOR_MAX_RANK] = {0};
     const ptrdiff_t start = kt_at(k, o) - k->mem[o->buf];
     do {
-        memset(seen + start + element_bytes(k, o, k->l->row_dims, at), 1,
+        memset(seen + start + element_bytes(k, o, row_dims, at), 1,
                dtype_bytes(o->dtype));
-    } while (step(k->l->rank, k->l->dim, at));
+    } while (step(rank, dim, at));
     for (uint64_t i = 0; i < bytes; i++) {
         if (!seen[i] && copy[i] != 0xff) {
             fail_msg("byte %llu of the output is not one of its elements",
@@ -419,47 +432,90 @@ uint8_t *kt_run(struct kt *k, const struct kt_cut *cut)
     return copy;
 }
 
-static double number(enum dtype t, const uint8_t *p)
+static uint64_t product(uint32_t rank, const uint64_t *dim)
+{
+    uint64_t n = 1;
+    for (uint32_t i = 0; i < rank; i++) {
+        n *= dim[i];
+    }
+    return n;
+}
+
+void kt_put(struct kt *k, const struct operand *o, uint64_t i, double x)
+{
+    uint64_t at[TENSOR_MAX_RANK] = {0};
+    for (uint32_t d = o->rank; d-- > 0;) {
+        at[d] = i % o->dim[d];
+        i /= o->dim[d];
+    }
+    uint8_t *p = kt_at(k, o) + element_bytes(k, o, 0, at);
+    const float f = o->dtype == DTYPE_F32 ? (float)x : 0.0F;
+    const int64_t n = o->dtype != DTYPE_F32 ? (int64_t)x : 0;
+    if (o->dtype == DTYPE_F32) {
+        memcpy(p, &f, sizeof f);
+    } else if (o->dtype == DTYPE_F64) {
+        memcpy(p, &x, sizeof x);
+    } else {
+        memcpy(p, &n, dtype_bytes(o->dtype));
+    }
+}
+
+static double number_at(enum dtype t, const uint8_t *p)
 {
     float f = 0;
-    int32_t i = 0;
-    if (t == DTYPE_F32) {
+    double d = 0;
+    int32_t i32 = 0;
+    int64_t i64 = 0;
+    switch ((int)t) {
+    case DTYPE_F32:
         memcpy(&f, p, sizeof f);
         return (double)f;
+    case DTYPE_F64:
+        memcpy(&d, p, sizeof d);
+        return d;
+    case DTYPE_I32:
+        memcpy(&i32, p, sizeof i32);
+        return (double)i32;
+    case DTYPE_I64:
+        memcpy(&i64, p, sizeof i64);
+        return (double)i64;
+    case DTYPE_I8:
+        return p[0] > 127 ? p[0] - 256.0 : p[0];
+    case DTYPE_U8:
+    case DTYPE_BOOL:
+        return (double)*p;
+    default:
+        fail_msg("no numbers of type %s here", dtype_name(t));
+        return 0;
     }
-    if (t == DTYPE_I32) {
-        memcpy(&i, p, sizeof i);
-        return i;
-    }
-    return t == DTYPE_I8 && p[0] > 127 ? p[0] - 256.0 : p[0];
 }
 
 double *kt_values(struct kt *k, const uint8_t *copy)
 {
     const struct operand *o = &k->l->out;
-    uint64_t n = 1;
-    for (uint32_t i = 0; i < k->l->rank; i++) {
-        n *= k->l->dim[i];
-    }
+    uint32_t row_dims;
+    const uint64_t *dim;
+    const uint32_t rank = out_space(k, &row_dims, &dim);
+    const uint64_t n = product(rank, dim);
     double *v = alloc(k, n * sizeof *v);
     const ptrdiff_t start = kt_at(k, o) - k->mem[o->buf];
     uint64_t at[TENSOR_MAX_RANK] = {0};
     uint64_t i = 0;
     do {
-        v[i++] = number(o->dtype,
-                        copy + start + element_bytes(k, o, k->l->row_dims, at));
-    } while (step(k->l->rank, k->l->dim, at));
+        v[i++] = number_at(o->dtype,
+                           copy + start + element_bytes(k, o, row_dims, at));
+    } while (step(rank, dim, at));
     return v;
 }
 
 static void check_close(const struct kt *k, const double *got,
                         const double *want, double tol, const char *isa)
 {
-    uint64_t n = 1;
+    uint32_t row_dims;
+    const uint64_t *dim;
+    const uint32_t rank = out_space(k, &row_dims, &dim);
+    const uint64_t n = product(rank, dim);
     double scale = 0;
-    for (uint32_t i = 0; i < k->l->rank; i++) {
-        n *= k->l->dim[i];
-    }
     for (uint64_t i = 0; i < n; i++) {
         scale = isfinite(want[i]) ? fmax(scale, fabs(want[i])) : scale;
     }

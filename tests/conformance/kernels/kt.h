@@ -78,6 +78,9 @@ float *kt_element(struct kt *k, const struct operand *o, uint32_t row_dims,
 /* Fills an f32 operand from the sequence. */
 void kt_fill(struct kt *k, const struct operand *o, uint32_t row_dims);
 
+/* Element i of an operand that is held in full, in row-major order. */
+void kt_put(struct kt *k, const struct operand *o, uint64_t i, double x);
+
 /* Asks the catalogue and packs the weights; fails the test when refused.
  * chunk_limit 0: the hosted one. */
 void kt_finish(struct kt *k, uint32_t chunk_limit);

@@ -1,0 +1,36 @@
+#include <math.h>
+#include <string.h>
+
+#include "passes/params.h"
+
+bool scatter_params(struct cx *cx, const struct node *n,
+                    enum scatter_kind *kind)
+{
+    static const char *const names[] = {
+        [SCATTER_SET] = "none", [SCATTER_ADD] = "add", [SCATTER_MUL] = "mul",
+        [SCATTER_MAX] = "max",  [SCATTER_MIN] = "min",
+    };
+    const char *const name = node_string(n, "reduction", "none");
+    for (uint32_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(names[i], name) == 0) {
+            *kind = (enum scatter_kind)i;
+            return true;
+        }
+    }
+    return node_error(cx, n, E_OP_ATTR,
+                      "attribute 'reduction' is '%s'; it must be none, add, "
+                      "mul, max or min",
+                      name);
+}
+
+bool scan_axis(const struct graph *g, struct cx *cx, const struct node *n,
+               uint32_t *axis)
+{
+    double x;
+    if (!node_in_f64(g, cx, n, 1, 0, &x)) {
+        return false;
+    }
+    const double at =
+        x >= -TENSOR_MAX_RANK && x <= TENSOR_MAX_RANK ? x : TENSOR_MAX_RANK + 1;
+    return axis_resolve(cx, n, (int64_t)at, node_in(g, n, 0)->shape.rank, axis);
+}
