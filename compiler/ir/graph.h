@@ -41,8 +41,9 @@ enum attr_kind {
     ATTR_STRING,
     ATTR_INTS,
     ATTR_FLOATS,
+    ATTR_STRINGS,
     ATTR_TENSOR,
-    ATTR_OTHER, /* graphs, types, strings: present, but not readable */
+    ATTR_OTHER, /* graphs, types: present, but not readable */
 };
 
 struct attr {
@@ -53,7 +54,8 @@ struct attr {
     const char *s; /* NUL-terminated copy; ATTR_STRING */
     const int64_t *ints;
     const float *floats;
-    uint32_t n;     /* elements of ints or floats */
+    const char *const *strings;
+    uint32_t n;     /* elements of ints, floats or strings */
     uint32_t value; /* ATTR_TENSOR: a constant value of the graph */
 };
 

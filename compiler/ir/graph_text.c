@@ -68,6 +68,15 @@ static void put_attr(struct buf *out, const struct graph *g,
         }
         buf_char(out, ']');
         break;
+    case ATTR_STRINGS:
+        buf_char(out, '[');
+        for (uint32_t i = 0; i < a->n; i++) {
+            buf_str(out, i ? ",\"" : "\"");
+            put_name(out, a->strings[i]);
+            buf_char(out, '"');
+        }
+        buf_char(out, ']');
+        break;
     case ATTR_TENSOR:
         put_name(out, g->value[a->value].name);
         break;

@@ -364,10 +364,11 @@ enum tensor_op {
     TENSOR_GATHER,  /* k_tensor_index.h */
     TENSOR_SCATTER, /* likewise */
     TENSOR_SCAN,    /* k_tensor_scan.h */
+    TENSOR_RNN,     /* k_tensor_rnn.h */
     TENSOR_ORDER,   /* k_tensor_order.h */
     TENSOR_OP_COUNT
 };
-enum { TENSOR_MAX_INT = 40, TENSOR_MAX_FLOAT = 8 };
+enum { TENSOR_MAX_INT = 40, TENSOR_MAX_FLOAT = 16 };
 struct tensor_param {
     enum tensor_op op;
     int32_t i[TENSOR_MAX_INT];

@@ -69,7 +69,7 @@ static const char *const tensors[TENSOR_OP_COUNT] = {
     [TENSOR_POOL] = "pool",       [TENSOR_MATMUL] = "matmul",
     [TENSOR_TAPS] = "taps",       [TENSOR_GATHER] = "gather",
     [TENSOR_SCATTER] = "scatter", [TENSOR_SCAN] = "scan",
-    [TENSOR_ORDER] = "order",
+    [TENSOR_ORDER] = "order",     [TENSOR_RNN] = "rnn",
 };
 
 /* Names come from the model: no control characters in the text. */

@@ -58,9 +58,40 @@ bool tensor_scatter_fits(const struct layer *l, const char **why)
     return moves_fits(l, TENSOR_SCATTER, l->p.tensor.i[2] == 0, why);
 }
 
+/* Recurrent layers are vectors along the last dimension. */
+bool tensor_rnn_fits(const struct layer *l, const char **why)
+{
+    if (!tensor_fits(l, TENSOR_RNN, why)) {
+        return false;
+    }
+    *why = "strided or other than f32 operands in a recurrent layer";
+    for (uint32_t i = 0; i <= l->n_in; i++) {
+        const struct operand *const o = i < l->n_in ? &l->in[i] : &l->out;
+        const uint64_t last = o->dim[o->rank - 1];
+        const bool is_f32 = o->dtype == DTYPE_F32;
+        const bool is_lens = o->dtype == DTYPE_I32 || o->dtype == DTYPE_I64;
+        if (!is_lens &&
+            (!is_f32 || (last > 1 && o->stride[o->rank - 1] != 1))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t tensor_rnn_scratch(const struct layer *l)
+{
+    return FLX_WORD_SCRATCH(l->in[0].dim[3] + l->in[1].dim[1]);
+}
+
+/* Its products run at about half the speed of larger ones. */
+uint64_t tensor_rnn_ns(const struct layer *l, const struct device *d)
+{
+    return rate_ns(2 * l->macs, d->speed[SPEED_GEMM]);
+}
+
 uint64_t tensor_order_scratch(const struct layer *l)
 {
-    return FLX_ORDER_SCRATCH(l->out.dim[l->p.tensor.i[0]]);
+    return FLX_WORD_SCRATCH(l->out.dim[l->p.tensor.i[0]]);
 }
 
 static void put_operand(const struct arg_in *in, const struct operand *o,

@@ -102,6 +102,9 @@ expand_fn expand_hardmax;
 expand_fn expand_reverse_sequence;
 expand_fn expand_tensor_scatter;
 
+/* expand_rnn.c */
+expand_fn expand_rnn; /* also GRU, LSTM */
+
 /* expand_image.c */
 expand_fn expand_center_crop_pad;
 expand_fn expand_col2im;

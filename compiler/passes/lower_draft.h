@@ -261,6 +261,12 @@ NODISCARD bool lower_scan(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_top_k(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_bit_cast(struct lower *lw, uint32_t node_ix);
 
+/* ---- lower_rnn.c ----------------------------------------------------------
+ */
+
+/* RNN, GRU and LSTM, as pass_expand leaves them. */
+NODISCARD bool lower_rnn(struct lower *lw, uint32_t node_ix);
+
 /* ---- the end ------------------------------------------------------------- */
 
 /* Removes copies by address. */

@@ -170,6 +170,42 @@ NODISCARD bool col2im_params(const struct graph *g, struct cx *cx,
 NODISCARD bool unpool_params(const struct graph *g, struct cx *cx,
                              const struct node *n, struct shape *s);
 
+/* RNN, GRU, LSTM. */
+enum rnn_kind { RNN_PLAIN, RNN_GRU, RNN_LSTM };
+enum { RNN_MAX_DIR = 2, RNN_MAX_ACT = 3 };
+struct rnn_params {
+    enum rnn_kind kind;
+    int64_t times;
+    int64_t batch;
+    int64_t n_dir;
+    int64_t hidden;
+    int64_t n_gate;
+    bool is_batch_first; /* layout 1 */
+    bool is_reverse;
+    bool resets_after; /* linear_before_reset */
+    bool couples;      /* input_forget */
+    bool has_clip;
+    float clip;
+    /* Of each direction; numbered as in k_tensor_rnn.h. */
+    int32_t act[RNN_MAX_DIR][RNN_MAX_ACT];
+    float alpha[RNN_MAX_DIR][RNN_MAX_ACT];
+    float beta[RNN_MAX_DIR][RNN_MAX_ACT];
+};
+/* What shape_rnn checks of the inputs is not checked again. */
+NODISCARD bool rnn_params(const struct graph *g, struct cx *cx,
+                          const struct node *n, struct rnn_params *r);
+
+/* What pass_expand makes of its inputs; the others stay where ONNX has them. */
+enum rnn_in {
+    RNN_IN_X,     /* [times][batch][directions][gates * hidden], with biases */
+    RNN_IN_R = 2, /* [directions][hidden][gates * hidden] */
+    RNN_IN_AFTER, /* [directions][hidden]: bias of a reset after, or none */
+    RNN_IN_LENS,
+    RNN_IN_H,
+    RNN_IN_C,
+    RNN_IN_P
+};
+
 /* Transpose: output dimension i is input dimension perm[i]. */
 NODISCARD bool perm_params(const struct graph *g, struct cx *cx,
                            const struct node *n,

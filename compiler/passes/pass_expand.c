@@ -12,10 +12,12 @@ static expand_fn *const expansions[OP_COUNT] = {
     [OP_DEQUANTIZE] = expand_dequantize,
     [OP_DYNAMIC_QUANTIZE] = expand_dynamic_quantize,
     [OP_GROUP_NORM] = expand_instance_norm,
+    [OP_GRU] = expand_rnn,
     [OP_HARDMAX] = expand_hardmax,
     [OP_INSTANCE_NORM] = expand_instance_norm,
     [OP_LAYER_NORM] = expand_layer_norm,
     [OP_LP_NORM] = expand_lp_norm,
+    [OP_LSTM] = expand_rnn,
     [OP_MATMUL_INTEGER] = expand_matmul_integer,
     [OP_MAX_UNPOOL] = expand_max_unpool,
     [OP_MEAN_VARIANCE_NORM] = expand_mean_variance_norm,
@@ -26,6 +28,7 @@ static expand_fn *const expansions[OP_COUNT] = {
     [OP_QUANTIZE] = expand_quantize,
     [OP_REVERSE_SEQUENCE] = expand_reverse_sequence,
     [OP_RMS_NORM] = expand_layer_norm,
+    [OP_RNN] = expand_rnn,
     [OP_TENSOR_SCATTER] = expand_tensor_scatter,
 };
 

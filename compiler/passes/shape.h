@@ -102,6 +102,9 @@ shape_fn shape_top_k;
 shape_fn shape_one_hot;
 shape_fn shape_reverse_sequence;
 
+/* shape_rnn.c */
+shape_fn shape_rnn; /* also GRU, LSTM */
+
 /* shape_image.c */
 shape_fn shape_center_crop_pad;
 shape_fn shape_col2im;

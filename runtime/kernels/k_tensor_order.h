@@ -89,7 +89,7 @@ FLX_SHARED void flx_order_line(const struct flx_order *o, uint32_t n,
     }
 }
 
-/* Scratch: FLX_ORDER_SCRATCH(k) a part. Parts share lines. out overlaps no
+/* Scratch: FLX_WORD_SCRATCH(k) a part. Parts share lines. out overlaps no
  * operand. */
 FLX_INLINE void k_tensor_order(const struct flx_call *call,
                                const struct flx_tensor_arg *a, uint32_t part,
@@ -100,7 +100,7 @@ FLX_INLINE void k_tensor_order(const struct flx_call *call,
     const uint32_t axis = (uint32_t)a->p[0];
     const uint32_t k = out.dim[axis];
     uint32_t *heap = (uint32_t *)(void *)(call->scratch +
-                                          (size_t)part * FLX_ORDER_SCRATCH(k));
+                                          (size_t)part * FLX_WORD_SCRATCH(k));
     uint32_t u;
     uint32_t end;
     o.step = o.in.stride[axis];

@@ -17,16 +17,17 @@ static const char *const kind_names[] = {
     [ATTR_STRING] = "a string",
     [ATTR_INTS] = "ints",
     [ATTR_FLOATS] = "floats",
+    [ATTR_STRINGS] = "strings",
     [ATTR_TENSOR] = "a tensor",
     [ATTR_OTHER] = "of a kind that is not supported",
 };
 
 static enum attr_kind kind_of_letter(char letter)
 {
-    static const char letters[] = "ifsIFto";
-    static const enum attr_kind kinds[] = {ATTR_INT,  ATTR_FLOAT,  ATTR_STRING,
-                                           ATTR_INTS, ATTR_FLOATS, ATTR_TENSOR,
-                                           ATTR_OTHER};
+    static const char letters[] = "ifsIFSto";
+    static const enum attr_kind kinds[] = {
+        ATTR_INT,    ATTR_FLOAT,   ATTR_STRING, ATTR_INTS,
+        ATTR_FLOATS, ATTR_STRINGS, ATTR_TENSOR, ATTR_OTHER};
     return kinds[strchr(letters, letter) - letters];
 }
 
@@ -67,6 +68,7 @@ static enum attr_kind kind_of(const Onnx__AttributeProto *a)
                : a->t        ? ATTR_TENSOR
                : a->n_ints   ? ATTR_INTS
                : a->n_floats ? ATTR_FLOATS
+               : a->n_strings ? ATTR_STRINGS
                              : ATTR_OTHER;
     }
     switch (a->type) {
@@ -80,11 +82,26 @@ static enum attr_kind kind_of(const Onnx__AttributeProto *a)
         return ATTR_INTS;
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
         return ATTR_FLOATS;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS:
+        return ATTR_STRINGS;
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR:
         return a->t ? ATTR_TENSOR : ATTR_OTHER;
     default: /* the file may hold any number */
         return ATTR_OTHER;
     }
+}
+
+/* A string of bytes as text; NULL where it has a NUL (reported), or memory is
+ * out. */
+static const char *copy_text(struct cx *cx, const ProtobufCBinaryData *from,
+                             struct diag_at at, const char *name)
+{
+    if (from->len > 0 && memchr(from->data, 0, from->len)) {
+        (void)diag_error(cx->diag, E_OP_ATTR, at,
+                         "attribute '%s' has a NUL in its text", name);
+        return NULL;
+    }
+    return arena_strndup(cx->keep, (const char *)from->data, from->len);
 }
 
 static bool copy_value(struct onnx_source *src, struct graph *g,
@@ -100,12 +117,24 @@ static bool copy_value(struct onnx_source *src, struct graph *g,
         a->f = from->f;
         return true;
     case ATTR_STRING:
-        if (from->s.len > 0 && memchr(from->s.data, 0, from->s.len)) {
-            return diag_error(cx->diag, E_OP_ATTR, at,
-                              "attribute '%s' has a NUL in its text", a->name);
-        }
-        a->s = arena_strndup(cx->keep, (const char *)from->s.data, from->s.len);
+        a->s = copy_text(cx, &from->s, at, a->name);
         return a->s != NULL;
+    case ATTR_STRINGS: {
+        const char **const text =
+            arena_new(cx->keep, const char *, from->n_strings);
+        if (!text) {
+            return false;
+        }
+        for (size_t i = 0; i < from->n_strings; i++) {
+            text[i] = copy_text(cx, &from->strings[i], at, a->name);
+            if (!text[i]) {
+                return false;
+            }
+        }
+        a->strings = text;
+        a->n = (uint32_t)from->n_strings;
+        return true;
+    }
     case ATTR_INTS: {
         int64_t *const ints = arena_new(cx->keep, int64_t, from->n_ints);
         if (!ints) {
@@ -185,7 +214,8 @@ static bool read_attr(struct onnx_source *src, struct graph *g,
     /* Without a type an empty list cannot be told from nothing. */
     const bool is_empty_list =
         !from->has_type && kind == ATTR_OTHER &&
-        (rule.kind == ATTR_INTS || rule.kind == ATTR_FLOATS);
+        (rule.kind == ATTR_INTS || rule.kind == ATTR_FLOATS ||
+         rule.kind == ATTR_STRINGS);
     if (kind != rule.kind && !is_empty_list) {
         return diag_error(d, E_OP_ATTR, at,
                           "attribute '%s' is %s; it must be %s", name,

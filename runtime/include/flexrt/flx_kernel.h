@@ -69,7 +69,7 @@ enum {
     FLX_ATTN_PACK = FLX_ATTN_KEYS * FLX_PANEL, /* floats of v in a step */
     FLX_TENSOR_SPATIAL = FLX_MAX_RANK - 2,     /* dimensions of a window */
     FLX_TENSOR_INTS = 40,                      /* numbers of class tensor */
-    FLX_TENSOR_FLOATS = 8
+    FLX_TENSOR_FLOATS = 16
 };
 /* Scratch of a thread, in bytes: the one formula of kernel and catalogue. */
 #define FLX_MATMUL_SCRATCH(K)                                                  \
@@ -88,7 +88,7 @@ enum {
  * counts from the end; outside [-N, N) the nearest is taken. */
 #define FLX_EMBED_ENTRY(I, N)                                                  \
     ((I) < -(N) ? 0 : (I) < 0 ? (I) + (N) : (I) < (N) ? (I) : (N)-1)
-#define FLX_ORDER_SCRATCH(K) (((K)*4u + 63u) / 64u * 64u)
+#define FLX_WORD_SCRATCH(K) (((K)*4u + 63u) / 64u * 64u)
 #define FLX_RESIZE_SCRATCH(OUT_W) ((OUT_W)*8u / 64u * 64u + 64u)
 #define FLX_AT_WEIGHTS 0xffffffffu
 

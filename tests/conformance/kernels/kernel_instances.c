@@ -29,6 +29,7 @@
 #include "k_tensor_matmul.h"
 #include "k_tensor_order.h"
 #include "k_tensor_pool.h"
+#include "k_tensor_rnn.h"
 #include "k_tensor_scan.h"
 #include "k_tensor_taps.h"
 #include "k_typed.h"
