@@ -219,6 +219,14 @@ static void line_place(struct line *l, const char *file, struct diag_at at)
     line_raw(l, ": ");
 }
 
+void diag_forget(struct diag *d, char text[DIAG_TEXT_CAP])
+{
+    memcpy(text, d->text, DIAG_TEXT_CAP);
+    d->id = E_NONE;
+    d->where = DIAG_AT_NONE;
+    d->text[0] = '\0';
+}
+
 void diag_warn(struct diag *d, struct diag_at at, const char *fmt, ...)
 {
     char text[DIAG_TEXT_CAP];

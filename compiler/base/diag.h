@@ -97,6 +97,10 @@ bool diag_error(struct diag *d, enum diag_id id, struct diag_at at,
 bool diag_verror(struct diag *d, enum diag_id id, struct diag_at at,
                  const char *fmt, va_list args) PRINTF(4, 0);
 
+/* Forgets the error, if any, so that one that says more can take its place;
+ * text: what it said. */
+void diag_forget(struct diag *d, char text[DIAG_TEXT_CAP]);
+
 /* E_BUDGET with the least budget that would do, for the JSON and the user. */
 bool diag_error_budget(struct diag *d, struct diag_at at, uint64_t least_bytes,
                        const char *fmt, ...) PRINTF(4, 5);

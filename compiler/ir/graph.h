@@ -70,6 +70,11 @@ struct value {
     struct shape shape;
     struct span data;
     const char *const *dim_name; /* names of symbolic dimensions or NULL */
+    /* A result whose size depends on values has the most of dimension extent -
+     * 1 in its shape; extent_of is the value that decides how many there are.
+     */
+    uint32_t extent; /* 0: as many as the shape says */
+    uint32_t extent_of;
 };
 
 struct node {
@@ -81,7 +86,16 @@ struct node {
     uint32_t *out;
     uint32_t n_attr;
     struct attr *attr;
-    bool is_dead; /* removed by a pass; skipped by everyone */
+    bool is_dead;    /* removed by a pass; skipped by everyone */
+    uint32_t branch; /* it is in branch[branch - 1]; 0: in none */
+};
+
+/* A side of an If. Its nodes are nodes of the graph like others; only
+ * pass_shapes asks which side is taken, where the condition is known. */
+struct branch {
+    uint32_t condition; /* a value: one bool */
+    bool wanted;        /* what it must be */
+    uint32_t outer;     /* the branch that it is in, as in struct node */
 };
 
 struct graph {
@@ -96,6 +110,9 @@ struct graph {
     struct node *node; /* topologically ordered after pass_order */
     uint32_t n_node;
     uint32_t cap_node;
+    struct branch *branch;
+    uint32_t n_branch;
+    uint32_t cap_branch;
     uint32_t *input; /* values the caller supplies, in ONNX order */
     uint32_t n_input;
     uint32_t *output;

@@ -366,6 +366,14 @@ enum tensor_op {
     TENSOR_SCAN,    /* k_tensor_scan.h */
     TENSOR_RNN,     /* k_tensor_rnn.h */
     TENSOR_ORDER,   /* k_tensor_order.h */
+    TENSOR_GRID,    /* k_tensor_sample.h */
+    TENSOR_ROI,     /* k_tensor_sample.h */
+    TENSOR_DEFORM,  /* k_tensor_sample.h */
+    TENSOR_DFT,     /* k_tensor_dft.h */
+    TENSOR_STATE,   /* k_tensor_state.h */
+    TENSOR_DET,     /* k_tensor_det.h */
+    TENSOR_NMS,     /* k_tensor_find.h */
+    TENSOR_NONZERO, /* k_tensor_find.h */
     TENSOR_OP_COUNT
 };
 enum { TENSOR_MAX_INT = 40, TENSOR_MAX_FLOAT = 16 };

@@ -69,7 +69,11 @@ static const char *const tensors[TENSOR_OP_COUNT] = {
     [TENSOR_POOL] = "pool",       [TENSOR_MATMUL] = "matmul",
     [TENSOR_TAPS] = "taps",       [TENSOR_GATHER] = "gather",
     [TENSOR_SCATTER] = "scatter", [TENSOR_SCAN] = "scan",
-    [TENSOR_ORDER] = "order",     [TENSOR_RNN] = "rnn",
+    [TENSOR_ORDER] = "order",     [TENSOR_NMS] = "nms",
+    [TENSOR_NONZERO] = "nonzero", [TENSOR_RNN] = "rnn",
+    [TENSOR_GRID] = "grid",       [TENSOR_ROI] = "roi",
+    [TENSOR_DEFORM] = "deform",   [TENSOR_DFT] = "dft",
+    [TENSOR_STATE] = "state",     [TENSOR_DET] = "det",
 };
 
 /* Names come from the model: no control characters in the text. */

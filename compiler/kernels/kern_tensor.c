@@ -35,6 +35,14 @@ TENSOR_FITS(pool, TENSOR_POOL)
 TENSOR_FITS(matmul, TENSOR_MATMUL)
 TENSOR_FITS(taps, TENSOR_TAPS)
 TENSOR_FITS(scan, TENSOR_SCAN)
+TENSOR_FITS(nms, TENSOR_NMS)
+TENSOR_FITS(nonzero, TENSOR_NONZERO)
+TENSOR_FITS(grid, TENSOR_GRID)
+TENSOR_FITS(roi, TENSOR_ROI)
+TENSOR_FITS(deform, TENSOR_DEFORM)
+TENSOR_FITS(dft, TENSOR_DFT)
+TENSOR_FITS(state, TENSOR_STATE)
+TENSOR_FITS(det, TENSOR_DET)
 TENSOR_FITS(order, TENSOR_ORDER)
 
 /* Elements that are only moved may be of any type. */
@@ -87,6 +95,22 @@ uint64_t tensor_rnn_scratch(const struct layer *l)
 uint64_t tensor_rnn_ns(const struct layer *l, const struct device *d)
 {
     return rate_ns(2 * l->macs, d->speed[SPEED_GEMM]);
+}
+
+uint64_t tensor_state_scratch(const struct layer *l)
+{
+    return FLX_WORD_SCRATCH(l->in[2].dim[3]);
+}
+
+uint64_t tensor_det_scratch(const struct layer *l)
+{
+    const uint64_t n = l->in[0].dim[l->in[0].rank - 1];
+    return FLX_WORD_SCRATCH(2 * n * n);
+}
+
+uint64_t tensor_nms_scratch(const struct layer *l)
+{
+    return FLX_WORD_SCRATCH(l->in[1].dim[2]);
 }
 
 uint64_t tensor_order_scratch(const struct layer *l)

@@ -225,3 +225,9 @@ void elem_put_i64(enum dtype t, uint8_t *data, uint64_t i, int64_t value)
         bits_put(t, data, i, (uint64_t)value);
     }
 }
+
+bool elem_is_set(enum dtype t, const uint8_t *data, uint64_t i)
+{
+    return dtype_is_float(t) ? elem_f64(t, data, i) != 0
+                             : elem_i64(t, data, i) != 0;
+}

@@ -12,6 +12,9 @@
 double elem_f64(enum dtype t, const uint8_t *data, uint64_t i);
 int64_t elem_i64(enum dtype t, const uint8_t *data, uint64_t i);
 
+/* Whether the element is not 0. */
+bool elem_is_set(enum dtype t, const uint8_t *data, uint64_t i);
+
 /* Stores as type t: floats rounded to nearest even; integers modulo their
  * width; elem_put_f64 to an integer type as elem_i64 says; bool is != 0. */
 void elem_put_f64(enum dtype t, uint8_t *data, uint64_t i, double value);

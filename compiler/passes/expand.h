@@ -100,10 +100,22 @@ expand_fn expand_cast_like;
 expand_fn expand_one_hot;
 expand_fn expand_hardmax;
 expand_fn expand_reverse_sequence;
+expand_fn expand_compress;
 expand_fn expand_tensor_scatter;
 
 /* expand_rnn.c */
 expand_fn expand_rnn; /* also GRU, LSTM */
+
+/* expand_attention.c */
+expand_fn expand_attention;
+expand_fn expand_rotary;
+expand_fn expand_causal_conv;
+
+/* expand_einsum.c */
+expand_fn expand_einsum;
+
+/* expand_if.c */
+expand_fn expand_if;
 
 /* expand_image.c */
 expand_fn expand_center_crop_pad;

@@ -1,6 +1,7 @@
 /* Operators that are others on computed indices. */
 #include <string.h>
 
+#include "base/arena.h"
 #include "passes/expand.h"
 #include "passes/fuse.h"
 
@@ -78,6 +79,31 @@ bool expand_hardmax(struct expand *e)
     const uint32_t y =
         ex_cast(e, ex_op2(e, OP_EQUAL, best, count), ex_type(e, ex_out(e, 0)));
     ex_give(e, 0, ex_reshape(e, y, s.dim, s.rank));
+    return ex_done(e);
+}
+
+/* Gather of the places where the condition holds, which is known. */
+bool expand_compress(struct expand *e)
+{
+    const struct node *const n = ex_self(e);
+    const struct value *const pick = &e->g->value[n->in[1]];
+    const bool is_flat = !node_attr(n, "axis");
+    const int64_t axis = node_int(n, "axis", 0);
+    const int64_t all[1] = {-1};
+    const uint32_t cap = (uint32_t)pick->shape.dim[0];
+    int64_t *const ix = arena_new(e->cx->scratch, int64_t, cap);
+    uint32_t cnt = 0;
+    if (!ix) {
+        return false;
+    }
+    for (uint32_t i = 0; i < cap; i++) {
+        if (pick->data.data[i]) {
+            ix[cnt++] = (int64_t)i;
+        }
+    }
+    uint32_t x = ex_in(e, 0);
+    x = is_flat ? ex_reshape(e, x, all, 1) : x;
+    ex_give(e, 0, ex_axis(e, OP_GATHER, x, ex_ints(e, ix, 1, cnt), axis));
     return ex_done(e);
 }
 

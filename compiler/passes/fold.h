@@ -95,4 +95,12 @@ fold_fn fold_shape;    /* the input's data is not needed */
 fold_fn fold_size;     /* likewise */
 fold_fn fold_eye_like; /* likewise */
 
+/* fold_index.c */
+fold_fn fold_nonzero;
+fold_fn fold_unique;
+
+/* fold_signal.c */
+fold_fn fold_window_op; /* HannWindow and its like */
+fold_fn fold_mel;
+
 #endif

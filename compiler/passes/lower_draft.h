@@ -261,6 +261,23 @@ NODISCARD bool lower_scan(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_top_k(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_bit_cast(struct lower *lw, uint32_t node_ix);
 
+/* ---- lower_find.c ---------------------------------------------------------
+ */
+
+NODISCARD bool lower_nms(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_nonzero(struct lower *lw, uint32_t node_ix);
+
+/* ---- lower_sample.c, lower_signal.c, lower_state.c ------------------------
+ */
+
+NODISCARD bool lower_grid_sample(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_roi_align(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_deform_conv(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_det(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_dft(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_stft(struct lower *lw, uint32_t node_ix);
+NODISCARD bool lower_linear_attention(struct lower *lw, uint32_t node_ix);
+
 /* ---- lower_rnn.c ----------------------------------------------------------
  */
 

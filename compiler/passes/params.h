@@ -127,7 +127,8 @@ struct attention_params {
     int64_t q_heads;
     int64_t kv_heads; /* divides q_heads */
     int64_t queries;
-    int64_t keys;
+    int64_t keys; /* with those of the past */
+    int64_t past;
     int64_t head_size;
     int64_t v_size;
     double scale;
@@ -169,6 +170,106 @@ NODISCARD bool col2im_params(const struct graph *g, struct cx *cx,
 /* MaxUnpool: the shape that indices count in, of the input's rank. */
 NODISCARD bool unpool_params(const struct graph *g, struct cx *cx,
                              const struct node *n, struct shape *s);
+
+/* NonMaxSuppression: the most boxes of a class, a constant. */
+NODISCARD bool nms_most(const struct graph *g, struct cx *cx,
+                        const struct node *n, int64_t *most);
+
+/* GridSample; numbers are those of k_tensor_sample.h. */
+struct grid_params {
+    int32_t mode;
+    int32_t pad;
+    bool aligns_corners;
+};
+NODISCARD bool grid_params(struct cx *cx, const struct node *n,
+                           struct grid_params *p);
+
+/* RoiAlign. */
+struct roi_params {
+    bool is_max;
+    bool is_half; /* pixel centres are at halves */
+    int64_t height;
+    int64_t width;
+    int32_t samples; /* along a cell; 0: one a pixel */
+    float scale;
+};
+NODISCARD bool roi_params(const struct graph *g, struct cx *cx,
+                          const struct node *n, struct roi_params *p);
+
+/* DeformConv: rows, columns. */
+struct deform_params {
+    int64_t group;
+    int64_t offset_group;
+    int64_t stride[2];
+    int64_t dilation[2];
+    int64_t pad[2];
+    int64_t out[2];
+};
+NODISCARD bool deform_params(const struct graph *g, struct cx *cx,
+                             const struct node *n, struct deform_params *p);
+
+/* DFT. */
+struct dft_params {
+    uint32_t axis;
+    int64_t n;     /* length of the transform */
+    int64_t bins;  /* of the output along the axis */
+    int64_t parts; /* real, or real and imaginary */
+    bool is_inverse;
+    bool is_half; /* of half a spectrum, whose signal is real */
+};
+NODISCARD bool dft_params(const struct graph *g, struct cx *cx,
+                          const struct node *n, struct dft_params *p);
+
+/* STFT. */
+struct stft_params {
+    int64_t n; /* length of a frame */
+    int64_t step;
+    int64_t frames;
+    int64_t bins;
+};
+NODISCARD bool stft_params(const struct graph *g, struct cx *cx,
+                           const struct node *n, struct stft_params *p);
+
+/* LinearAttention. */
+struct linear_params {
+    int64_t batch;
+    int64_t times;
+    int64_t q_heads;
+    int64_t kv_heads;
+    int64_t key_size;
+    int64_t v_size;
+    int64_t decay_size; /* 1 or key_size; 0: none */
+    int64_t beta_heads; /* 1 or kv_heads; 0: none */
+    double scale;
+};
+NODISCARD bool linear_params(const struct graph *g, struct cx *cx,
+                             const struct node *n, struct linear_params *p);
+
+/* RotaryEmbedding. */
+struct rotary_params {
+    bool has_heads; /* four dimensions: batch, heads, rows, size */
+    int64_t batch;
+    int64_t heads;
+    int64_t rows;
+    int64_t size;
+    int64_t turned; /* elements of a head that are turned, even */
+    bool is_interleaved;
+};
+NODISCARD bool rotary_params(const struct graph *g, struct cx *cx,
+                             const struct node *n, struct rotary_params *p);
+
+/* Einsum: labels are small numbers; those of an ellipsis too. */
+enum { EINSUM_MAX_IN = 16, EINSUM_MAX_LABEL = 64 };
+struct einsum_params {
+    uint32_t n_in;
+    uint32_t rank[EINSUM_MAX_IN];
+    uint8_t in[EINSUM_MAX_IN][TENSOR_MAX_RANK]; /* label of each dimension */
+    uint32_t out_rank;
+    uint8_t out[TENSOR_MAX_RANK];
+    int64_t dim[EINSUM_MAX_LABEL];
+};
+NODISCARD bool einsum_params(const struct graph *g, struct cx *cx,
+                             const struct node *n, struct einsum_params *p);
 
 /* RNN, GRU, LSTM. */
 enum rnn_kind { RNN_PLAIN, RNN_GRU, RNN_LSTM };

@@ -34,3 +34,16 @@ bool scan_axis(const struct graph *g, struct cx *cx, const struct node *n,
         x >= -TENSOR_MAX_RANK && x <= TENSOR_MAX_RANK ? x : TENSOR_MAX_RANK + 1;
     return axis_resolve(cx, n, (int64_t)at, node_in(g, n, 0)->shape.rank, axis);
 }
+
+bool nms_most(const struct graph *g, struct cx *cx, const struct node *n,
+              int64_t *most)
+{
+    double x;
+    if (!node_in_f64(g, cx, n, 2, 0, &x)) {
+        return false;
+    }
+    const struct shape *const scores = &node_in(g, n, 1)->shape;
+    const int64_t n_box = scores->rank == 3 ? scores->dim[2] : 0;
+    *most = !(x > 0) ? 0 : x >= (double)n_box ? n_box : (int64_t)x;
+    return true;
+}

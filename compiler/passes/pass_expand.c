@@ -5,15 +5,20 @@
 
 static expand_fn *const expansions[OP_COUNT] = {
     [OP_AFFINE_GRID] = expand_affine_grid,
+    [OP_ATTENTION] = expand_attention,
     [OP_CAST_LIKE] = expand_cast_like,
+    [OP_CAUSAL_CONV] = expand_causal_conv,
     [OP_CENTER_CROP_PAD] = expand_center_crop_pad,
     [OP_COL2_IM] = expand_col2im,
+    [OP_COMPRESS] = expand_compress,
     [OP_CONV_INTEGER] = expand_conv_integer,
     [OP_DEQUANTIZE] = expand_dequantize,
     [OP_DYNAMIC_QUANTIZE] = expand_dynamic_quantize,
+    [OP_EINSUM] = expand_einsum,
     [OP_GROUP_NORM] = expand_instance_norm,
     [OP_GRU] = expand_rnn,
     [OP_HARDMAX] = expand_hardmax,
+    [OP_IF] = expand_if,
     [OP_INSTANCE_NORM] = expand_instance_norm,
     [OP_LAYER_NORM] = expand_layer_norm,
     [OP_LP_NORM] = expand_lp_norm,
@@ -29,6 +34,7 @@ static expand_fn *const expansions[OP_COUNT] = {
     [OP_REVERSE_SEQUENCE] = expand_reverse_sequence,
     [OP_RMS_NORM] = expand_layer_norm,
     [OP_RNN] = expand_rnn,
+    [OP_ROTARY_EMBEDDING] = expand_rotary,
     [OP_TENSOR_SCATTER] = expand_tensor_scatter,
 };
 

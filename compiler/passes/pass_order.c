@@ -13,6 +13,23 @@ struct frame {
     uint32_t next_in;
 };
 
+/* The k-th value that a node waits for: its inputs, then the conditions of the
+ * branches that it is in. *is_end: there are no more. */
+static uint32_t awaited(const struct graph *g, const struct node *n, uint32_t k,
+                        bool *is_end)
+{
+    *is_end = false;
+    if (k < n->n_in) {
+        return n->in[k];
+    }
+    uint32_t at = n->branch;
+    for (k -= n->n_in; at && k > 0; k--) {
+        at = g->branch[at - 1].outer;
+    }
+    *is_end = at == 0;
+    return at ? g->branch[at - 1].condition : VALUE_NONE;
+}
+
 static bool visit(const struct graph *g, struct cx *cx, uint32_t root,
                   const uint32_t *producer, uint8_t *colour,
                   struct frame *stack, struct node *sorted, uint32_t *n_sorted)
@@ -23,13 +40,14 @@ static bool visit(const struct graph *g, struct cx *cx, uint32_t root,
     while (depth > 0) {
         struct frame *const top = &stack[depth - 1];
         const struct node *const n = &g->node[top->node];
-        if (top->next_in == n->n_in) {
+        bool is_end;
+        const uint32_t in = awaited(g, n, top->next_in++, &is_end);
+        if (is_end) {
             colour[top->node] = BLACK;
             sorted[(*n_sorted)++] = *n;
             depth--;
             continue;
         }
-        const uint32_t in = n->in[top->next_in++];
         const uint32_t from = in == VALUE_NONE ? NODE_NONE : producer[in];
         if (from == NODE_NONE || colour[from] == BLACK) {
             continue;

@@ -5,6 +5,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/size.h"
+#include "passes/elem.h"
+#include "passes/extent.h"
 #include "passes/fold.h"
 #include "passes/shape.h"
 
@@ -102,6 +104,56 @@ static bool check_inputs(const struct graph *g, struct cx *cx,
     return true;
 }
 
+static bool is_set(const struct value *v)
+{
+    return elem_is_set(v->dtype, v->data.data, 0);
+}
+
+/* Whether the node is in a branch that is known not to be taken. */
+static bool is_skipped(const struct graph *g, const struct node *n)
+{
+    for (uint32_t at = n->branch; at; at = g->branch[at - 1].outer) {
+        const struct branch *const b = &g->branch[at - 1];
+        const struct value *const c = &g->value[b->condition];
+        if (c->is_const && c->data.len > 0 && is_set(c) != b->wanted) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An If whose condition is known passes on one side's result. */
+static void settle_if(const struct graph *g, struct node *n)
+{
+    const struct value *const c = n->op == OP_IF ? &g->value[n->in[0]] : NULL;
+    if (c && c->is_const && c->data.len > 0) {
+        n->op = OP_IDENTITY;
+        n->in[0] = n->in[is_set(c) ? 1 : 2];
+        n->n_in = 1;
+    }
+}
+
+/* A node in a branch that may be taken or not does not fit: most often the
+ * shapes given go with the other. */
+static bool refuse_branch(const struct graph *g, struct cx *cx,
+                          const struct node *n)
+{
+    for (uint32_t at = n->branch; at; at = g->branch[at - 1].outer) {
+        const struct value *const c = &g->value[g->branch[at - 1].condition];
+        char text[DIAG_TEXT_CAP];
+        if (c->is_const || cx->diag->id == E_MEMORY) {
+            continue;
+        }
+        diag_forget(cx->diag, text);
+        return node_error(cx, n, E_NEEDS_CONST,
+                          "in a branch whose condition ('%s') is not known: "
+                          "%s; if it is not taken, pin the inputs of the model "
+                          "that decide with --const",
+                          c->name, text);
+    }
+    return false;
+}
+
 bool pass_shapes(struct graph *g, struct cx *cx)
 {
     struct fold fold;
@@ -115,9 +167,12 @@ bool pass_shapes(struct graph *g, struct cx *cx)
     for (uint32_t i = 0; i < g->n_node; i++) {
         struct node *const n = &g->node[i];
         const struct arena_mark mark = arena_mark(cx->scratch);
-        const bool is_ok =
-            n->is_dead || (check_inputs(g, cx, n) && rules[n->op](g, cx, n) &&
-                           fold_node(&fold, n));
+        n->is_dead = n->is_dead || is_skipped(g, n);
+        settle_if(g, n);
+        const bool is_ok = n->is_dead ||
+                           (check_inputs(g, cx, n) && rules[n->op](g, cx, n) &&
+                            extent_spread(g, cx, n) && fold_node(&fold, n)) ||
+                           refuse_branch(g, cx, n);
         arena_rewind(cx->scratch, mark);
         if (!is_ok) {
             return false;

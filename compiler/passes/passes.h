@@ -48,6 +48,10 @@ NODISCARD bool pass_expand_contrib(struct graph *g, struct cx *cx);
  * QuantizeLinear, and moves integers where their floats were moved. */
 NODISCARD bool pass_fuse_quant(struct graph *g, struct cx *cx);
 
+/* Adds an output for every output whose size depends on values, called
+ * NAME.count.DIMENSION: how many there are. New nodes come last. */
+NODISCARD bool pass_count(struct graph *g, struct cx *cx);
+
 /* Replaces operators that ONNX defines by others: normalizations whose scale
  * is computed, or without a layer of their own. New nodes come last. */
 NODISCARD bool pass_expand(struct graph *g, struct cx *cx);

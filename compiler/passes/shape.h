@@ -58,10 +58,26 @@ shape_fn shape_matmul;
 shape_fn shape_softmax;
 shape_fn shape_layer_norm;
 shape_fn shape_reduce;
+shape_fn shape_einsum;
 shape_fn shape_arg; /* ArgMax, ArgMin */
 
 /* shape_attention.c */
 shape_fn shape_attention;
+shape_fn shape_linear_attention;
+shape_fn shape_rotary;
+shape_fn shape_causal_conv;
+
+/* shape_sample.c */
+shape_fn shape_grid_sample;
+shape_fn shape_roi_align;
+shape_fn shape_deform_conv;
+shape_fn shape_det;
+
+/* shape_signal.c */
+shape_fn shape_dft;
+shape_fn shape_stft;
+shape_fn shape_window_op; /* HannWindow and its like */
+shape_fn shape_mel;
 
 /* shape_quant.c */
 shape_fn shape_quantize;
@@ -101,6 +117,8 @@ shape_fn shape_scan; /* CumSum, CumProd */
 shape_fn shape_top_k;
 shape_fn shape_one_hot;
 shape_fn shape_reverse_sequence;
+shape_fn shape_nms;
+shape_fn shape_nonzero;
 
 /* shape_rnn.c */
 shape_fn shape_rnn; /* also GRU, LSTM */
@@ -111,6 +129,9 @@ shape_fn shape_col2im;
 shape_fn shape_max_unpool;
 shape_fn shape_affine_grid;
 
+/* shape_if.c */
+shape_fn shape_if; /* of a condition that is not known */
+
 /* shape_const.c: results that depend on values */
 shape_fn shape_constant;
 shape_fn shape_constant_of_shape;
@@ -118,5 +139,7 @@ shape_fn shape_range;
 shape_fn shape_shape;
 shape_fn shape_size;
 shape_fn shape_eye_like;
+shape_fn shape_compress;
+shape_fn shape_unique;
 
 #endif

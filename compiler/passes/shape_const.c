@@ -3,6 +3,9 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "passes/elem.h"
+#include "passes/unique.h"
+
 bool shape_constant(struct graph *g, struct cx *cx, const struct node *n)
 {
     const struct attr *const a = n->n_attr == 1 ? &n->attr[0] : NULL;
@@ -106,4 +109,71 @@ bool shape_size(struct graph *g, struct cx *cx, const struct node *n)
 {
     const struct shape scalar = {0};
     return shape_set(g, cx, n, 0, DTYPE_I64, &scalar);
+}
+
+/* Input i, which decides how large the result is. */
+static const struct value *known(const struct graph *g, struct cx *cx,
+                                 const struct node *n, uint32_t i)
+{
+    const struct value *const v = node_in(g, n, i);
+    if (v->is_const) {
+        return v;
+    }
+    (void)node_error(cx, n, E_NEEDS_CONST,
+                     "how many elements it gives depends on the values of "
+                     "input %u ('%s'), which must be constant; if it is an "
+                     "input of the model, pin it with --const",
+                     i, v->name);
+    return NULL;
+}
+
+bool shape_compress(struct graph *g, struct cx *cx, const struct node *n)
+{
+    const struct value *const in = node_in(g, n, 0);
+    const struct value *const pick = known(g, cx, n, 1);
+    struct shape s = in->shape;
+    uint32_t axis = 0;
+    uint64_t count;
+    uint64_t len;
+    if (!pick || !shape_count(&in->shape, &len)) {
+        return false;
+    }
+    if (!node_attr(n, "axis")) {
+        s = (struct shape){1, {(int64_t)len}};
+    } else if (!axis_resolve(cx, n, node_int(n, "axis", 0), s.rank, &axis)) {
+        return false;
+    }
+    if (pick->dtype != DTYPE_BOOL || !shape_count(&pick->shape, &count) ||
+        pick->shape.rank != 1 || count > (uint64_t)s.dim[axis]) {
+        return node_error(cx, n, E_SHAPE,
+                          "its condition, %s of %s, does not "
+                          "fit %s",
+                          shape_text(&pick->shape).text,
+                          dtype_name(pick->dtype), shape_text(&s).text);
+    }
+    s.dim[axis] = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        s.dim[axis] += pick->data.data[i] != 0;
+    }
+    return shape_set(g, cx, n, 0, in->dtype, &s);
+}
+
+bool shape_unique(struct graph *g, struct cx *cx, const struct node *n)
+{
+    const struct value *const in = known(g, cx, n, 0);
+    struct unique u;
+    if (!in || !unique_find(g, cx, n, &u)) {
+        return false;
+    }
+    const struct shape list = {1, {(int64_t)u.n}};
+    const struct shape all = {1, {(int64_t)u.n_slice}};
+    struct shape s = list;
+    if (node_attr(n, "axis")) {
+        s = in->shape;
+        s.dim[u.axis] = (int64_t)u.n;
+    }
+    return shape_set(g, cx, n, 0, in->dtype, &s) &&
+           shape_set(g, cx, n, 1, DTYPE_I64, &list) &&
+           shape_set(g, cx, n, 2, DTYPE_I64, &all) &&
+           shape_set(g, cx, n, 3, DTYPE_I64, &list);
 }

@@ -161,3 +161,24 @@ bool shape_arg(struct graph *g, struct cx *cx, const struct node *n)
     }
     return shape_set(g, cx, n, 0, DTYPE_I64, &s);
 }
+
+bool shape_einsum(struct graph *g, struct cx *cx, const struct node *n)
+{
+    struct einsum_params p;
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (!node_in(g, n, i)) {
+            return node_error(cx, n, E_OP_INPUTS, "input %u is omitted", i);
+        }
+        if (!shape_same_type(g, cx, n, 0, i)) {
+            return false;
+        }
+    }
+    if (!einsum_params(g, cx, n, &p)) {
+        return false;
+    }
+    struct shape s = {.rank = p.out_rank};
+    for (uint32_t k = 0; k < s.rank; k++) {
+        s.dim[k] = p.dim[p.out[k]];
+    }
+    return shape_set(g, cx, n, 0, node_in(g, n, 0)->dtype, &s);
+}

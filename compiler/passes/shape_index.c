@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "passes/elem.h"
 #include "passes/shape.h"
 
 static bool is_index(const struct graph *g, struct cx *cx, const struct node *n,
@@ -221,4 +222,71 @@ bool shape_reverse_sequence(struct graph *g, struct cx *cx,
                           shape_text(len).text, shape_text(in).text, time);
     }
     return shape_same(g, cx, n);
+}
+
+/* Output 0 has at most so many along dimension `dim`; output 1 counts them. */
+static bool set_found(struct graph *g, struct cx *cx, const struct node *n,
+                      const struct shape *s, uint32_t dim)
+{
+    const struct shape scalar = {0};
+    struct value *const v = node_out(g, n, 0);
+    if (v) {
+        v->extent = dim + 1;
+        v->extent_of = n->out[0];
+    }
+    return shape_set(g, cx, n, 0, DTYPE_I64, s) &&
+           shape_set(g, cx, n, 1, DTYPE_I64, &scalar);
+}
+
+bool shape_nms(struct graph *g, struct cx *cx, const struct node *n)
+{
+    const struct value *const boxes = node_in(g, n, 0);
+    const struct value *const scores = node_in(g, n, 1);
+    const struct shape *const b = &boxes->shape;
+    const struct shape *const c = &scores->shape;
+    int64_t most;
+    if (boxes->dtype != DTYPE_F32 || scores->dtype != DTYPE_F32 ||
+        b->rank != 3 || c->rank != 3 || b->dim[0] != c->dim[0] ||
+        b->dim[1] != c->dim[2] || b->dim[2] != 4) {
+        return node_error(cx, n, E_SHAPE,
+                          "boxes of %s and scores of %s do not fit",
+                          shape_text(b).text, shape_text(c).text);
+    }
+    for (uint32_t i = 3; i < n->n_in; i++) {
+        const struct value *const v = node_in(g, n, i);
+        uint64_t count;
+        if (v && (v->dtype != DTYPE_F32 || !shape_count(&v->shape, &count) ||
+                  count != 1)) {
+            return node_error(cx, n, E_SHAPE, "'%s' is %s; it must be a number",
+                              v->name, shape_text(&v->shape).text);
+        }
+    }
+    if (!nms_most(g, cx, n, &most)) {
+        return false;
+    }
+    struct shape s = {3, {c->dim[0], c->dim[1], most}};
+    uint64_t rows;
+    if (!shape_count(&s, &rows) || rows > INT32_MAX) {
+        return node_error(cx, n, E_TOO_BIG, "it may find %s boxes",
+                          shape_text(&s).text);
+    }
+    s = (struct shape){2, {(int64_t)rows, 3}};
+    return set_found(g, cx, n, &s, 0);
+}
+
+bool shape_nonzero(struct graph *g, struct cx *cx, const struct node *n)
+{
+    const struct value *const in = node_in(g, n, 0);
+    uint64_t count = 0;
+    uint64_t found = 0;
+    if (!shape_count(&in->shape, &count)) {
+        return false;
+    }
+    for (uint64_t i = 0; in->is_const && i < count; i++) {
+        found += elem_is_set(in->dtype, in->data.data, i);
+    }
+    const struct shape s = {
+        2, {in->shape.rank, (int64_t)(in->is_const ? found : count)}};
+    return in->is_const ? shape_set(g, cx, n, 0, DTYPE_I64, &s)
+                        : set_found(g, cx, n, &s, 1);
 }

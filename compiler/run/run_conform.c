@@ -299,10 +299,55 @@ static struct run_tensor *pick_inputs(struct test *t, const struct flx_model *m,
     return in;
 }
 
+/* The first n along dimension dim of t. */
+static bool cut_tensor(struct test *t, uint32_t dim, uint64_t n,
+                       struct run_tensor *out)
+{
+    const uint64_t old = out->dim[dim];
+    if (n > old) {
+        return false;
+    }
+    uint64_t inner = run_type_of(out->dtype)->bytes;
+    uint64_t outer = 1;
+    for (uint32_t d = 0; d < out->rank; d++) {
+        *(d < dim ? &outer : &inner) *= d == dim ? 1 : out->dim[d];
+    }
+    uint8_t *const data = arena_alloc(&t->keep, outer * n * inner, 8);
+    if (!data) {
+        return false;
+    }
+    for (uint64_t i = 0; i < outer; i++) {
+        memcpy(data + i * n * inner, out->data + i * old * inner, n * inner);
+    }
+    out->dim[dim] = n;
+    out->data = data;
+    return run_tensor_count(out);
+}
+
+/* Output i as long as the output NAME.count.DIMENSION says, if there is one. */
+static bool cut_output(struct test *t, const struct run_result *r, uint32_t i,
+                       struct run_tensor *out)
+{
+    const char *const name = t->onnx.output[i];
+    const size_t len = strlen(name);
+    *out = r->output[i];
+    for (uint32_t k = t->onnx.n_output; k < r->n_output; k++) {
+        const char *const more = r->output[k].name;
+        if (strncmp(more, name, len) == 0 &&
+            strncmp(more + len, ".count.", 7) == 0) {
+            const uint32_t dim = (uint32_t)(more[len + 7] - '0');
+            const int64_t n = run_signed_at(&r->output[k], 0);
+            return dim < out->rank && n >= 0 &&
+                   cut_tensor(t, dim, (uint64_t)n, out);
+        }
+    }
+    return true;
+}
+
 static bool check_result(struct test *t, const struct data_set *s,
                          const struct run_result *r)
 {
-    if (r->n_output != t->onnx.n_output) {
+    if (r->n_output < t->onnx.n_output) {
         return diag_error(&t->diag, E_MISMATCH, at_none(),
                           "%" PRIu32 " outputs, expected are %" PRIu32,
                           r->n_output, t->onnx.n_output);
@@ -312,10 +357,16 @@ static bool check_result(struct test *t, const struct data_set *s,
                           "%" PRIu32 " steps, the plan has %" PRIu32, r->n_step,
                           r->head.n_step);
     }
-    for (uint32_t i = 0; i < r->n_output; i++) {
+    for (uint32_t i = 0; i < t->onnx.n_output; i++) {
         struct buf why;
+        struct run_tensor got;
+        if (!cut_output(t, r, i, &got)) {
+            return diag_error(&t->diag, E_MISMATCH,
+                              at_tensor(t->onnx.output[i]),
+                              "its count is no size of it");
+        }
         buf_init(&why, &t->scratch);
-        if (!run_compare(&r->output[i], &s->output[i], &t->tol, &why)) {
+        if (!run_compare(&got, &s->output[i], &t->tol, &why)) {
             diag_error(&t->diag, E_MISMATCH, at_tensor(t->onnx.output[i]),
                        "%s, set %u, plan %" PRIu32 ": %s", t->try_name,
                        (unsigned)(s - t->set), r->plan, buf_text(&why));

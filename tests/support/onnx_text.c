@@ -162,15 +162,38 @@ static uint32_t split(char *text, char **part, uint32_t cap)
     return n;
 }
 
+/* Graphs of branches, by name. */
+enum { MAX_GRAPH = 8 };
+struct graphs {
+    uint32_t n;
+    const char *name[MAX_GRAPH];
+    struct buf body[MAX_GRAPH];
+};
+
+static void put_graph(struct buf *out, const struct graphs *g, const char *name)
+{
+    for (uint32_t i = 0; i < g->n; i++) {
+        if (strcmp(g->name[i], name) == 0) {
+            pb_bytes(out, 6, buf_bytes(&g->body[i]));
+            pb_int(out, 20, 5);
+            return;
+        }
+    }
+    fail_msg("no graph '%s'", name);
+}
+
 /* NAME=K:VALUE */
-static void put_attr(struct fixture *f, struct buf *out, char *word)
+static void put_attr(struct fixture *f, struct buf *out,
+                     const struct graphs *graphs, char *word)
 {
     char *const kind = strchr(word, '=') + 1;
     kind[-1] = '\0';
     char *value = strchr(kind, ':') + 1;
     pb_str(out, 1, word);
     char *part[64];
-    if (*kind == 'i') {
+    if (*kind == 'g') {
+        put_graph(out, graphs, value);
+    } else if (*kind == 'i') {
         pb_int(out, 3, (uint64_t)strtoll(value, NULL, 10));
         pb_int(out, 20, 2);
     } else if (*kind == 'f') {
@@ -237,8 +260,8 @@ static void put_info(struct fixture *f, struct buf *graph, unsigned field,
     pb_message(graph, field, &info);
 }
 
-static void put_node(struct fixture *f, struct buf *graph, char **word,
-                     uint32_t n)
+static void put_node(struct fixture *f, struct buf *graph,
+                     const struct graphs *graphs, char **word, uint32_t n)
 {
     struct buf node;
     struct buf attr;
@@ -256,7 +279,7 @@ static void put_node(struct fixture *f, struct buf *graph, char **word,
         if (strcmp(word[i], "->") == 0) {
             field = 2;
         } else if (strchr(word[i], '=')) {
-            put_attr(f, &attr, word[i]);
+            put_attr(f, &attr, graphs, word[i]);
             pb_message(&node, 5, &attr);
         } else {
             pb_str(&node, field, strcmp(word[i], "_") ? word[i] : "");
@@ -270,6 +293,8 @@ struct span onnx_text(struct fixture *f, const char *text)
     struct buf graph;
     struct buf model;
     struct buf opset;
+    struct graphs graphs = {0};
+    struct buf *to = &graph; /* the graph being written */
     buf_init(&graph, &f->keep);
     buf_init(&model, &f->keep);
     buf_init(&opset, &f->keep);
@@ -298,17 +323,24 @@ struct span onnx_text(struct fixture *f, const char *text)
         if (strcmp(word[0], "opset") == 0) {
             pb_int(&opset, 2, (uint64_t)strtoll(word[1], NULL, 10));
             pb_message(&model, 8, &opset);
+        } else if (strcmp(word[0], "graph") == 0) {
+            assert_true(graphs.n < MAX_GRAPH);
+            graphs.name[graphs.n] = word[1];
+            to = &graphs.body[graphs.n++];
+            buf_init(to, &f->keep);
+        } else if (strcmp(word[0], "end") == 0) {
+            to = &graph;
         } else if (strcmp(word[0], "input") == 0) {
-            put_info(f, &graph, 11, word, n);
+            put_info(f, to, 11, word, n);
         } else if (strcmp(word[0], "output") == 0) {
-            put_info(f, &graph, 12, word, n);
+            put_info(f, to, 12, word, n);
         } else if (strcmp(word[0], "init") == 0 ||
                    strcmp(word[0], "typed") == 0) {
             put_tensor(f, &tensor, word[1], word[2], word[3], word + 4, n - 4,
                        word[0][0] == 't');
-            pb_message(&graph, 5, &tensor);
+            pb_message(to, 5, &tensor);
         } else {
-            put_node(f, &graph, word, n);
+            put_node(f, to, &graphs, word, n);
         }
     }
     pb_int(&model, 1, 8);

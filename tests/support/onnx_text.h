@@ -19,7 +19,10 @@ struct graph;
  *   typed NAME TYPE DIMS [N...]     the same in the typed field, packed
  *   OP NAME IN... -> OUT... [ATTR=K:VALUE...]
  * "_" is an omitted name. K is the kind: i, f, s, I and F (with commas), or
- * t:TYPE:DIMS:N,N... Types: f32 f64 i64 i32 u8 bool f16. OP may be DOMAIN:OP.
+ * t:TYPE:DIMS:N,N..., or g:NAME, a graph that was given before:
+ *   graph NAME                      what follows is in it,
+ *   end                             as far as this line
+ * Types: f32 f64 i64 i32 u8 bool f16. OP may be DOMAIN:OP.
  */
 struct span onnx_text(struct fixture *f, const char *text);
 

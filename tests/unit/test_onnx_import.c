@@ -164,13 +164,16 @@ static void import__names_a_node_after_its_output(void **state)
 static void import__refuses_what_it_does_not_know(void **state)
 {
     struct fixture *f = *state;
-    assert_refused(f, "opset 13\ninput x f32 2\nLSTM n x -> y\noutput y\n",
+    assert_refused(f, "opset 13\ninput x f32 2\nNoSuch n x -> y\noutput y\n",
                    E_OP_UNKNOWN, "n");
     assert_refused(f, "opset 13\ninput x f32 2\nmy.own:Relu n x -> y\noutput y",
                    E_OP_UNKNOWN, "n");
-    assert_refused(f, "opset 13\ninput x f32 2\nIf n x -> y\noutput y\n",
+    assert_refused(f, "opset 13\ninput x f32 2\nLoop n x -> y\noutput y\n",
                    E_OP_UNKNOWN, "n");
-    assert_non_null(strstr(f->diag.text, "control flow"));
+    assert_non_null(strstr(f->diag.text, "unrolled"));
+    assert_refused(f, "opset 13\ninput x f32 2\nIf n x -> y\noutput y\n",
+                   E_OP_ATTR, "n");
+    assert_non_null(strstr(f->diag.text, "then_branch"));
     assert_refused(f, "opset 6\ninput x f32 2\noutput x\n", E_OPSET, "");
     assert_refused(f, "opset 28\ninput x f32 2\noutput x\n", E_OPSET, "");
     assert_refused(f, "input x f32 2\noutput x\n", E_OPSET, "");

@@ -62,14 +62,14 @@ static enum attr_kind kind_of(const Onnx__AttributeProto *a)
 {
     if (!a->has_type ||
         a->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED) {
-        return a->has_i      ? ATTR_INT
-               : a->has_f    ? ATTR_FLOAT
-               : a->has_s    ? ATTR_STRING
-               : a->t        ? ATTR_TENSOR
-               : a->n_ints   ? ATTR_INTS
-               : a->n_floats ? ATTR_FLOATS
+        return a->has_i       ? ATTR_INT
+               : a->has_f     ? ATTR_FLOAT
+               : a->has_s     ? ATTR_STRING
+               : a->t         ? ATTR_TENSOR
+               : a->n_ints    ? ATTR_INTS
+               : a->n_floats  ? ATTR_FLOATS
                : a->n_strings ? ATTR_STRINGS
-                             : ATTR_OTHER;
+                              : ATTR_OTHER;
     }
     switch (a->type) {
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:

@@ -20,11 +20,21 @@ struct name_map {
     uint64_t mask; /* slots - 1 */
 };
 
+/* What a name of a branch stood for before. */
+struct renamed {
+    uint64_t slot;
+    uint32_t value;
+};
+
 struct import {
     struct cx *cx;
     struct graph *g;
     struct onnx_source src;
     struct name_map map;
+    uint32_t branch; /* being read, as in struct node */
+    struct renamed *renamed;
+    uint32_t n_renamed;
+    uint32_t cap_renamed;
 };
 
 static bool map_init(struct name_map *m, struct arena *a, uint64_t n)
@@ -60,6 +70,40 @@ static uint32_t find_value(const struct import *im, const char *name)
     return im->map.name[slot] ? im->map.value[slot] : VALUE_NONE;
 }
 
+/* A new value of a branch. Its name counts until the branch ends; in the graph
+ * it has another where that is taken, as by the other side of the If. */
+static uint32_t add_branch_value(struct import *im, const char *name)
+{
+    struct graph *const g = im->g;
+    const bool is_taken = strtab_find_str(&g->names, name) != NULL;
+    const char *const kept = strtab_intern_str(&g->names, name);
+    if (!kept) {
+        return VALUE_NONE;
+    }
+    uint32_t ix;
+    if (is_taken) {
+        ix = graph_add_value(g, im->cx, name);
+    } else {
+        ix = arena_push(im->cx->keep, g->value, &g->n_value, &g->cap_value)
+                 ? g->n_value - 1
+                 : UINT32_MAX;
+    }
+    struct renamed *const r = arena_push(im->cx->scratch, im->renamed,
+                                         &im->n_renamed, &im->cap_renamed);
+    if (ix == UINT32_MAX || !r) {
+        return VALUE_NONE;
+    }
+    if (!is_taken) {
+        g->value[ix].name = kept;
+    }
+    const uint64_t slot = map_slot(&im->map, kept);
+    *r = (struct renamed){slot, im->map.name[slot] ? im->map.value[slot]
+                                                   : VALUE_NONE};
+    im->map.name[slot] = kept;
+    im->map.value[slot] = ix;
+    return ix;
+}
+
 /* A new value under exactly this name; E_NAME at `at` when there is one. */
 static uint32_t add_value(struct import *im, const char *name, const char *what,
                           struct diag_at at)
@@ -73,6 +117,9 @@ static uint32_t add_value(struct import *im, const char *name, const char *what,
         (void)diag_error(im->cx->diag, E_NAME, at,
                          "%s is called '%s', as another value is", what, name);
         return VALUE_NONE;
+    }
+    if (im->branch) {
+        return add_branch_value(im, name);
     }
     const char *const kept = strtab_intern_str(&g->names, name);
     if (!kept ||
@@ -226,10 +273,9 @@ static bool read_inputs(struct import *im, const Onnx__GraphProto *from)
     return true;
 }
 
-static bool is_control_flow(const char *op)
+static bool is_loop(const char *op)
 {
-    return strcmp(op, "If") == 0 || strcmp(op, "Loop") == 0 ||
-           strcmp(op, "Scan") == 0;
+    return strcmp(op, "Loop") == 0 || strcmp(op, "Scan") == 0;
 }
 
 /* Operators of ONNX Runtime are in the table under "com.microsoft:NAME"; some
@@ -259,10 +305,10 @@ static bool read_op(struct import *im, const Onnx__NodeProto *from,
     if (*op != OP_COUNT) {
         return true;
     }
-    if (is_default && is_control_flow(type)) {
+    if (is_default && is_loop(type)) {
         return diag_error(d, E_OP_UNKNOWN, at,
-                          "control flow (%s) is not supported; export the "
-                          "model with one fixed path",
+                          "loops (%s) are not supported; export the model with "
+                          "them unrolled",
                           type);
     }
     return diag_error(d, E_OP_UNKNOWN, at,
@@ -280,6 +326,35 @@ static uint32_t trim(char *const *name, size_t n)
     return (uint32_t)n;
 }
 
+/* An If: a node for each result, linked later. */
+static bool read_if(struct import *im, const Onnx__NodeProto *from,
+                    const char *name, uint32_t n_out)
+{
+    const struct diag_at at = at_node(name, op_name(OP_IF));
+    if (from->n_input != 1 || !from->input[0][0]) {
+        return diag_error(im->cx->diag, E_OP_INPUTS, at,
+                          "it has %zu inputs; If takes a condition",
+                          from->n_input);
+    }
+    for (uint32_t i = 0; i < n_out; i++) {
+        const uint32_t ix = graph_add_node(im->g, im->cx, OP_IF, name, 3, 1);
+        const char *const result = from->output[i];
+        if (ix == UINT32_MAX) {
+            return false;
+        }
+        im->g->node[ix].branch = im->branch;
+        if (!result || !result[0]) {
+            continue;
+        }
+        const uint32_t out = add_value(im, result, "a result", at);
+        if (out == VALUE_NONE) {
+            return false;
+        }
+        im->g->node[ix].out[0] = out;
+    }
+    return true;
+}
+
 /* A node with its outputs. Its inputs may come from nodes further on, and names
  * made for its attributes must differ from all others: both come later. */
 static bool read_node(struct import *im, const Onnx__NodeProto *from)
@@ -293,6 +368,9 @@ static bool read_node(struct import *im, const Onnx__NodeProto *from)
     enum op_id op;
     if (!read_op(im, from, name, &op)) {
         return false;
+    }
+    if (op == OP_IF) {
+        return read_if(im, from, name, n_out);
     }
     const struct diag_at at = at_node(name, op_name(op));
     const struct op_info *const info = op_get(op);
@@ -317,6 +395,7 @@ static bool read_node(struct import *im, const Onnx__NodeProto *from)
     if (ix == UINT32_MAX) {
         return false;
     }
+    im->g->node[ix].branch = im->branch;
     for (uint32_t i = 0; i < n_out; i++) {
         const char *const result = from->output[i];
         if (!result || !result[0]) {
@@ -382,29 +461,142 @@ static bool read_outputs(struct import *im, const Onnx__GraphProto *from)
     return true;
 }
 
-static bool read_graph(struct import *im, const Onnx__GraphProto *from)
+static bool read_nodes(struct import *im, const Onnx__GraphProto *from);
+
+/* The graph of one side of an If; NULL when there is none (reported). */
+static const Onnx__GraphProto *side_of(struct import *im,
+                                       const Onnx__NodeProto *from,
+                                       const char *name, const char *side)
 {
-    uint64_t n_name = from->n_initializer + from->n_input;
-    for (size_t i = 0; i < from->n_node; i++) {
-        n_name += from->node[i]->n_output;
+    for (size_t i = 0; i < from->n_attribute; i++) {
+        const Onnx__AttributeProto *const a = from->attribute[i];
+        if (a->name && strcmp(a->name, side) == 0 && a->g) {
+            return a->g;
+        }
     }
-    if (!map_init(&im->map, im->cx->scratch, n_name) ||
-        !read_initializers(im, from) || !read_inputs(im, from)) {
+    (void)diag_error(im->cx->diag, E_OP_ATTR, at_node(name, op_name(OP_IF)),
+                     "attribute '%s' is missing, or no graph", side);
+    return NULL;
+}
+
+/* Reads one side, whose results become input `side_ix` of the If's nodes. Depth
+ * is bounded by that of messages. */
+static bool link_side(struct import *im, const Onnx__NodeProto *from,
+                      uint32_t first, uint32_t n_out, uint32_t side_ix)
+{
+    struct graph *const g = im->g;
+    const char *const name = g->node[first].name;
+    const struct diag_at at = at_node(name, op_name(OP_IF));
+    const Onnx__GraphProto *const side =
+        side_of(im, from, name, side_ix == 1 ? "then_branch" : "else_branch");
+    struct branch *const b =
+        arena_push(im->cx->keep, g->branch, &g->n_branch, &g->cap_branch);
+    const uint32_t outer = im->branch;
+    const uint32_t n_renamed = im->n_renamed;
+    if (!side || !b) {
+        return false;
+    }
+    if (side->n_input != 0 || side->n_output < n_out) {
+        return diag_error(im->cx->diag, E_OP_INPUTS, at,
+                          "a branch has %zu inputs and %zu results; %u results "
+                          "are needed",
+                          side->n_input, side->n_output, n_out);
+    }
+    *b = (struct branch){g->node[first].in[0], side_ix == 1, outer};
+    im->branch = g->n_branch;
+    if (!read_initializers(im, side) || !read_nodes(im, side)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n_out; i++) {
+        const char *const result =
+            side->output[i]->name ? side->output[i]->name : "";
+        const uint32_t v = find_value(im, result);
+        if (v == VALUE_NONE) {
+            return diag_error(im->cx->diag, E_NAME, at,
+                              "nothing gives '%s', a result of a branch",
+                              result);
+        }
+        g->node[first + i].in[side_ix] = v;
+    }
+    im->branch = outer;
+    while (im->n_renamed > n_renamed) {
+        const struct renamed *const r = &im->renamed[--im->n_renamed];
+        im->map.value[r->slot] = r->value;
+    }
+    return true;
+}
+
+static bool link_if(struct import *im, const Onnx__NodeProto *from,
+                    uint32_t first)
+{
+    const uint32_t n_out = trim(from->output, from->n_output);
+    const uint32_t condition = find_value(im, from->input[0]);
+    if (n_out == 0) {
+        return true;
+    }
+    if (condition == VALUE_NONE) {
+        return diag_error(im->cx->diag, E_NAME,
+                          at_node(im->g->node[first].name, op_name(OP_IF)),
+                          "it reads '%s', which no node, input or initialiser "
+                          "of the model gives",
+                          from->input[0]);
+    }
+    for (uint32_t i = 0; i < n_out; i++) {
+        im->g->node[first + i].in[0] = condition;
+    }
+    return link_side(im, from, first, n_out, 1) &&
+           link_side(im, from, first, n_out, 2);
+}
+
+/* First all nodes with their outputs, then their inputs. */
+static bool read_nodes(struct import *im, const Onnx__GraphProto *from)
+{
+    uint32_t *const first = arena_new(im->cx->scratch, uint32_t, from->n_node);
+    if (!first) {
         return false;
     }
     for (size_t i = 0; i < from->n_node; i++) {
+        first[i] = im->g->n_node;
         if (!read_node(im, from->node[i])) {
             return false;
         }
     }
     for (size_t i = 0; i < from->n_node; i++) {
-        struct node *const n = &im->g->node[i];
+        const char *const type = from->node[i]->op_type;
+        if (type && strcmp(type, op_name(OP_IF)) == 0) {
+            if (!link_if(im, from->node[i], first[i])) {
+                return false;
+            }
+            continue;
+        }
+        struct node *const n = &im->g->node[first[i]];
         if (!link_inputs(im, from->node[i], n) ||
             !onnx_attrs(&im->src, im->g, from->node[i], n)) {
             return false;
         }
     }
-    return read_outputs(im, from);
+    return true;
+}
+
+/* Names of values in the graph and the branches in it. */
+static uint64_t count_names(const Onnx__GraphProto *from)
+{
+    uint64_t n = from->n_initializer + from->n_input;
+    for (size_t i = 0; i < from->n_node; i++) {
+        const Onnx__NodeProto *const node = from->node[i];
+        n += node->n_output;
+        for (size_t k = 0; k < node->n_attribute; k++) {
+            n += node->attribute[k]->g ? count_names(node->attribute[k]->g) : 0;
+        }
+    }
+    return n;
+}
+
+static bool read_graph(struct import *im, const Onnx__GraphProto *from)
+{
+    return map_init(&im->map, im->cx->scratch, count_names(from)) &&
+           read_initializers(im, from) && read_inputs(im, from) &&
+           read_nodes(im, from) && read_outputs(im, from);
 }
 
 static bool read_model(struct import *im, struct span bytes,

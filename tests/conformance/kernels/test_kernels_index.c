@@ -335,15 +335,13 @@ static void order__finds_the_first_k(void **state)
 
 int main(void)
 {
-#define TEST(NAME)                                                             \
-    cmocka_unit_test_setup_teardown(NAME, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(gather__picks_along_an_axis_and_clamps),
-        TEST(gather__picks_slices_by_tuples),
-        TEST(scatter__updates_along_an_axis),
-        TEST(scatter__updates_slices_by_tuples),
-        TEST(scan__runs_both_ways),
-        TEST(order__finds_the_first_k),
+        FIXTURE_TEST(gather__picks_along_an_axis_and_clamps),
+        FIXTURE_TEST(gather__picks_slices_by_tuples),
+        FIXTURE_TEST(scatter__updates_along_an_axis),
+        FIXTURE_TEST(scatter__updates_slices_by_tuples),
+        FIXTURE_TEST(scan__runs_both_ways),
+        FIXTURE_TEST(order__finds_the_first_k),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
