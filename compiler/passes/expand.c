@@ -205,13 +205,26 @@ uint32_t ex_ints(struct expand *e, const int64_t *data, uint32_t rank,
     return v;
 }
 
+double *ex_table(struct expand *e, uint64_t n)
+{
+    const uint64_t most = UINT64_C(1) << 26;
+    if (e->is_ok && n > most) {
+        e->is_ok = node_error(e->cx, ex_self(e), E_TOO_BIG,
+                              "it needs a table of %llu numbers; %llu are the "
+                              "most",
+                              (unsigned long long)n, (unsigned long long)most);
+    }
+    double *const data = e->is_ok ? arena_new(e->cx->scratch, double, n) : NULL;
+    e->is_ok = e->is_ok && data;
+    return data;
+}
+
 uint32_t ex_count(struct expand *e, enum dtype t, int64_t n, uint32_t axis,
                   uint32_t rank)
 {
     struct shape s = {.rank = rank};
-    double *const data = arena_new(e->cx->scratch, double, (uint64_t)n);
+    double *const data = ex_table(e, (uint64_t)n);
     if (!data) {
-        e->is_ok = false;
         return VALUE_NONE;
     }
     for (uint32_t k = 0; k < rank; k++) {

@@ -62,6 +62,10 @@ uint32_t ex_concat(struct expand *e, const uint32_t *in, uint32_t n,
 /* ---- constants ------------------------------------------------------------
  */
 
+/* Room for n numbers of a constant, in scratch; NULL, reported, when memory is
+ * out or n is more than any table here should be. */
+double *ex_table(struct expand *e, uint64_t n);
+
 /* A scalar of the type. */
 uint32_t ex_number(struct expand *e, enum dtype t, double x);
 /* A list, or, of rank 0, one number. */

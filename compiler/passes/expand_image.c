@@ -54,12 +54,7 @@ bool expand_col2im(struct expand *e)
         more[i] = after < 0 ? -after : 0;
     }
     uint64_t n;
-    if (!shape_count(&weights, &n) || n > INT32_MAX) {
-        return node_error(e->cx, ex_self(e), E_UNSUPPORTED,
-                          "blocks of %s are too large",
-                          shape_text(&weights).text);
-    }
-    double *const one = arena_new(e->cx->scratch, double, n);
+    double *const one = ex_table(e, shape_count(&weights, &n) ? n : UINT64_MAX);
     if (!one) {
         return false;
     }
@@ -139,8 +134,7 @@ bool expand_affine_grid(struct expand *e)
         n *= want.dim[1 + k];
     }
     const struct shape s = {2, {n, (int64_t)n_dim + 1}};
-    double *const grid =
-        arena_new(e->cx->scratch, double, (uint64_t)n *(n_dim + 1));
+    double *const grid = ex_table(e, (uint64_t)n * (n_dim + 1));
     if (!grid) {
         return false;
     }

@@ -11,7 +11,7 @@ static bool length_in(const struct graph *g, struct cx *cx,
     if (!node_in_f64(g, cx, n, i, (double)def, &x)) {
         return false;
     }
-    if (!(x >= 1 && x < 0x1p31)) {
+    if (!(x >= 1 && x < 0x1p24)) {
         return node_error(cx, n, E_SHAPE,
                           "input %u says %g; it must be a "
                           "length",

@@ -63,8 +63,10 @@ bool unique_find(const struct graph *g, struct cx *cx, const struct node *n,
     const bool is_sorted = node_int(n, "sorted", 1) != 0;
     uint64_t count = 0;
     *u = (struct unique){0};
-    if (!shape_count(&v->shape, &count)) {
-        return false;
+    if (!shape_count(&v->shape, &count) || count >= UINT64_C(1) << 24) {
+        return node_error(cx, n, E_TOO_BIG,
+                          "it has %s elements to compare; 2^24 are too many",
+                          shape_text(&v->shape).text);
     }
     struct slices s = {v, count, 1, 1};
     if (node_attr(n, "axis")) {
