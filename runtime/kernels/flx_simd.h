@@ -89,6 +89,12 @@ FLX_INLINE void flx_prefetch(const void *p)
     __builtin_prefetch(p, 0, 3);
 }
 
+/* The same, but no nearer than the second cache. */
+FLX_INLINE void flx_prefetch_far(const void *p)
+{
+    __builtin_prefetch(p, 0, 2);
+}
+
 FLX_INLINE flx_v flx_splat(float x)
 {
 #if FLX_LANES == 16
@@ -446,21 +452,30 @@ FLX_INLINE flx_vh flx_splat_four(const int16_t *src)
 /* The first n < FLX_LANES floats of src; the rest are `pad`. Reads no more. */
 FLX_INLINE flx_v flx_load_n(const float *src, uint32_t n, float pad)
 {
+#if defined FLX_AVX512
+    return (flx_v)_mm512_mask_loadu_ps((__m512)flx_splat(pad),
+                                       (__mmask16)((1u << n) - 1), src);
+#else
     float tmp[FLX_LANES];
     flx_store(tmp, flx_splat(pad));
     for (uint32_t i = 0; i < n; i++) {
         tmp[i] = src[i];
     }
     return flx_load(tmp);
+#endif
 }
 
 FLX_INLINE void flx_store_n(float *dst, flx_v v, uint32_t n)
 {
+#if defined FLX_AVX512
+    _mm512_mask_storeu_ps(dst, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
     float tmp[FLX_LANES];
     flx_store(tmp, v);
     for (uint32_t i = 0; i < n; i++) {
         dst[i] = tmp[i];
     }
+#endif
 }
 
 #endif

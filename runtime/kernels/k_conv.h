@@ -16,19 +16,29 @@
 #define K_CONV_H
 
 #include "flx_act.h"
-#include "flx_pair.h"
 #include "flx_tile.h"
+#include "flx_wide.h"
 
-/* Pixels of a tile and panels next to each other in it. */
+/* Pixels of the largest tile, panels next to each other in it; tiles are
+ * multiples of FLX_CONV_STEP pixels. */
 #if FLX_LANES == 16
-enum { FLX_CONV_M = FLX_PAIR_M, FLX_CONV_PANELS = 2 };
+enum { FLX_CONV_M = FLX_WIDE_M, FLX_CONV_PANELS = FLX_WIDE_PANELS };
+enum { FLX_CONV_STEP = 6 };
 #else
 enum { FLX_CONV_M = FLX_TILE_M, FLX_CONV_PANELS = 1 };
+enum { FLX_CONV_STEP = FLX_TILE_M };
 #endif
 
-/* Row pointers of a block of pixels: one a pixel and kernel row. */
+/* Pixels of a tile of n panels. */
+FLX_INLINE uint32_t flx_conv_rows(uint32_t n)
+{
+    return n > 2 ? FLX_CONV_STEP : FLX_CONV_M;
+}
+
+/* Pixels of a block, multiples of FLX_CONV_M; row pointers, one a pixel and
+ * kernel row. */
 #if FLX_LANES > 1
-#define FLX_CONV_BLOCK 64
+#define FLX_CONV_BLOCK 204
 #else
 #define FLX_CONV_BLOCK 16
 #endif
@@ -65,11 +75,12 @@ FLX_INLINE struct flx_conv flx_conv_of(const struct flx_call *call,
     v.c = a->in_c / a->group;
     v.oc = a->out_c / a->group;
     v.oc_panels = (v.oc + FLX_PANEL - 1) / FLX_PANEL;
-    v.k0 = call->kb * a->k_block;
-    v.k1 = flx_min_u(a->k, v.k0 + a->k_block);
+    const uint32_t is_cut = a->k_block < a->k;
+    v.k0 = is_cut ? call->kb * a->k_block : 0;
+    v.k1 = is_cut ? flx_min_u(a->k, v.k0 + a->k_block) : a->k;
     v.is_last = v.k1 == a->k;
     /* Bias comes with the first K block, slopes with the last. */
-    v.slope = call->kb == 0 ? FLX_PANEL : 0u;
+    v.slope = v.k0 == 0 ? FLX_PANEL : 0u;
     v.params =
         v.slope + (v.is_last && a->act == FLX_ACT_PRELU ? FLX_PANEL : 0u);
     v.panel = v.params + (v.k1 - v.k0) * FLX_PANEL;
@@ -183,14 +194,14 @@ FLX_INLINE void flx_conv_store(const struct flx_conv_arg *a,
     }
 }
 
-/* The partial sums of m pixels, n lanes, out of the output. Other lanes and
- * rows are zero: they are computed on, not stored. */
+/* The partial sums of m of `rows` pixels, n lanes, out of the output. Other
+ * lanes and rows are zero: they are computed on, not stored. */
 FLX_INLINE void flx_conv_resume(const struct flx_conv_arg *a,
                                 const struct flx_conv *v, float *buf,
-                                struct flx_pixel p, uint32_t m, uint32_t c0,
-                                uint32_t n)
+                                struct flx_pixel p, uint32_t rows, uint32_t m,
+                                uint32_t c0, uint32_t n)
 {
-    for (uint32_t i = 0; i < FLX_CONV_M; i++) {
+    for (uint32_t i = 0; i < rows; i++) {
         float *b = buf + i * FLX_PANEL;
         for (uint32_t j = 0; j < FLX_PANEL; j += FLX_LANES) {
             flx_store(b + j, flx_splat(0.0f));
@@ -206,14 +217,17 @@ FLX_INLINE void flx_conv_resume(const struct flx_conv_arg *a,
     }
 }
 
-/* A block of pixels: where each one's rows of the input are. */
+/* A block of pixels: where each one's rows of the input are, and its output. */
 struct flx_conv_block {
     /* [kh][cap]: the pixel's first tap, or where taps leave the image sideways
      * (see edge) the row itself; flx_zero outside the image. */
     const float *at[FLX_CONV_TABLE];
-    int32_t x0[FLX_CONV_TABLE];   /* [cap]: column of the first tap */
-    uint8_t edge[FLX_CONV_TABLE]; /* [cap / FLX_CONV_M]: of any in the tile */
-    uint32_t cap;                 /* pixels that the table can hold */
+    float *out[FLX_CONV_BLOCK];       /* [cap]: channel 0 */
+    const float *res[FLX_CONV_BLOCK]; /* [cap]: of the residual, if any */
+    int32_t x0[FLX_CONV_BLOCK];       /* [cap]: column of the first tap */
+    /* [cap / FLX_CONV_STEP]: of any of its pixels */
+    uint8_t edge[FLX_CONV_BLOCK / FLX_CONV_STEP];
+    uint32_t cap; /* pixels that the table can hold */
 };
 
 FLX_INLINE void flx_conv_fill(const struct flx_conv_arg *a,
@@ -223,14 +237,22 @@ FLX_INLINE void flx_conv_fill(const struct flx_conv_arg *a,
 {
     const int32_t reach =
         (int32_t)a->in_w - (int32_t)((a->kernel_w - 1) * a->dilation_w);
+    float *out = NULL;
+    const float *res = NULL;
     for (uint32_t i = 0; i < n || i % FLX_CONV_M != 0; i++) {
         const int32_t x0 = (int32_t)(p.x * a->stride_w) - a->pad_left;
         const int32_t y0 = (int32_t)(p.y * a->stride_h) - a->pad_top;
         const uint32_t is_edge = x0 < 0 || x0 >= reach;
-        const uint32_t tile = i / FLX_CONV_M;
+        const uint32_t tile = i / FLX_CONV_STEP;
         b->x0[i] = x0;
         b->edge[tile] =
-            (uint8_t)(is_edge | (i % FLX_CONV_M ? b->edge[tile] : 0));
+            (uint8_t)(is_edge | (i % FLX_CONV_STEP ? b->edge[tile] : 0));
+        if (i == 0 || p.x == 0) {
+            out = flx_image_row(&v->out, p.n, p.y);
+            res = a->residual ? flx_image_row(&v->res, p.n, p.y) : out;
+        }
+        b->out[i] = out + (size_t)p.x * a->out_pix;
+        b->res[i] = res + (size_t)p.x * a->res_pix;
         for (uint32_t kh = 0; kh < a->kernel_h; kh++) {
             const uint32_t y = (uint32_t)(y0 + (int32_t)(kh * a->dilation_h));
             const float *at = flx_zero;
@@ -247,19 +269,22 @@ FLX_INLINE void flx_conv_fill(const struct flx_conv_arg *a,
     }
 }
 
-/* The longest run of K from k that is contiguous in memory for all rows of the
- * tile at i of the block: pointers to it and its length. c0: first channel. */
+/* The longest run of K from k that is contiguous in memory for all `rows`
+ * pixels at i of the block: pointers to it and its length. c0: first channel.
+ */
 FLX_INLINE uint32_t flx_conv_run(const struct flx_conv_arg *a,
                                  const struct flx_conv *v,
                                  const struct flx_conv_block *b, uint32_t i,
-                                 uint32_t c0, uint32_t k, uint32_t k1,
-                                 const float **p)
+                                 uint32_t rows, uint32_t c0, uint32_t k,
+                                 uint32_t k1, const float **p)
 {
     const uint32_t row = a->kernel_w * v->c;
     const uint32_t kh = k / row;
     const uint32_t in_row = k - kh * row;
     const float *const *at = b->at + kh * b->cap + i;
-    const uint32_t is_edge = b->edge[i / FLX_CONV_M];
+    const uint32_t is_edge =
+        b->edge[i / FLX_CONV_STEP] |
+        (rows > FLX_CONV_STEP ? b->edge[i / FLX_CONV_STEP + 1] : 0);
     /* Taps of a kernel row follow each other in memory. */
     const uint32_t is_dense =
         a->kernel_w == 1 ||
@@ -267,11 +292,11 @@ FLX_INLINE uint32_t flx_conv_run(const struct flx_conv_arg *a,
     uint32_t n;
     if (is_dense && !is_edge) {
         n = row - in_row;
-        for (uint32_t j = 0; j < FLX_CONV_M; j++) {
+        for (uint32_t j = 0; j < rows; j++) {
             p[j] = at[j];
         }
         if (in_row + c0 > 0) {
-            for (uint32_t j = 0; j < FLX_CONV_M; j++) {
+            for (uint32_t j = 0; j < rows; j++) {
                 p[j] = p[j] == flx_zero ? flx_zero : p[j] + in_row + c0;
             }
         }
@@ -280,7 +305,7 @@ FLX_INLINE uint32_t flx_conv_run(const struct flx_conv_arg *a,
         const uint32_t c = in_row - kw * v->c;
         const uint32_t reach = a->in_w - (a->kernel_w - 1) * a->dilation_w;
         n = v->c - c;
-        for (uint32_t j = 0; j < FLX_CONV_M; j++) {
+        for (uint32_t j = 0; j < rows; j++) {
             const uint32_t x0 = (uint32_t)b->x0[i + j];
             const uint32_t step = kw * a->dilation_w;
             /* Of a pixel without taps outside, at[j] is the first one. */
@@ -296,93 +321,169 @@ FLX_INLINE uint32_t flx_conv_run(const struct flx_conv_arg *a,
     return row > FLX_ZERO_FLOATS ? flx_min_u(n, FLX_ZERO_FLOATS) : n;
 }
 
-/* Rows of a panel that stay in the nearest cache while a block of pixels passes
- * over them; sums wait in buf in between. */
+/* Rows of n panels that stay in the nearest cache while a block of pixels
+ * passes over them; sums wait in buf in between. */
 #if FLX_LANES > 1
-enum { FLX_CONV_CHUNK = 256, FLX_CONV_SUMS = FLX_CONV_BLOCK };
-#define FLX_CONV_CHUNKED (1024u / FLX_CONV_PANELS) /* from here on it pays */
+enum { FLX_CONV_SUMS = FLX_CONV_BLOCK };
+FLX_INLINE uint32_t flx_conv_chunk(uint32_t n, uint32_t k)
+{
+    const uint32_t most = 512u / (n < 2 ? 2 : n);
+    const uint32_t chunks = (k + most + most / 4 - 1) / (most + most / 4);
+    return chunks < 2 ? k : (k / chunks + 4) / 4 * 4;
+}
 #else
-enum { FLX_CONV_CHUNK = 1, FLX_CONV_SUMS = FLX_CONV_M };
-#define FLX_CONV_CHUNKED UINT32_MAX
+enum { FLX_CONV_SUMS = FLX_CONV_M };
+FLX_INLINE uint32_t flx_conv_chunk(uint32_t n, uint32_t k)
+{
+    (void)n;
+    return k;
+}
 #endif
 enum { FLX_CONV_SUM_STEP = FLX_CONV_SUMS * FLX_PANEL };
 
-/* One tile at i of the block, rows [k, k1) of n panels of one group from
- * `panel`, whose weights are at w, into buf: FLX_CONV_M x 16 floats a panel,
- * panels FLX_CONV_SUM_STEP apart. */
+/* Rows [k, k1) of n panels of one group from `panel`, whose weights are at w,
+ * for the tile at i of the block. */
+struct flx_conv_tile {
+    uint32_t i;
+    uint32_t m; /* pixels of it */
+    uint32_t panel;
+    const float *w;
+    const float *ask; /* what to prefetch on the way */
+    uint32_t k;
+    uint32_t k1;
+    float *buf; /* FLX_CONV_M x 16 sums, panels FLX_CONV_SUM_STEP apart */
+};
+
+#if FLX_LANES == 16
+/* The epilogue of n whole panels from registers, as flx_conv_walk. */
+FLX_INLINE void flx_conv_wide_out(const struct flx_conv_arg *a,
+                                  const struct flx_conv *v,
+                                  const struct flx_conv_block *b,
+                                  const struct flx_wide *s, uint32_t n,
+                                  uint32_t i, uint32_t m, uint32_t c0)
+{
+    const uint32_t rows = flx_wide_rows(n);
+    const uint32_t act = v->is_last ? a->act : FLX_ACT_NONE;
+    const uint32_t before = v->is_last && a->residual == FLX_RES_BEFORE_ACT;
+    const uint32_t after = v->is_last && a->residual == FLX_RES_AFTER_ACT;
+#define FLX_W(I, J, V)                                                         \
+    if (n > (J)) {                                                             \
+        flx_v x = s->V##I;                                                     \
+        const flx_v y = before || after ? flx_load(r + (J)*FLX_PANEL) : x;     \
+        x = before ? x + y : x;                                                \
+        x = flx_act_v(act, a->act_a, a->act_b, x);                             \
+        x = after ? x + y : x;                                                 \
+        flx_store(o + (J)*FLX_PANEL, x);                                       \
+    }
+#define FLX_W_ROW(I)                                                           \
+    if ((I) < rows && (I) < m) {                                               \
+        float *o = b->out[i + (I)] + c0;                                       \
+        const float *r = b->res[i + (I)] + c0;                                 \
+        (void)r;                                                               \
+        FLX_W(I, 0, a)                                                         \
+        FLX_W(I, 1, b)                                                         \
+        FLX_W(I, 2, c)                                                         \
+        FLX_W(I, 3, d)                                                         \
+    }
+    FLX_WIDE_ROWS(FLX_W_ROW)
+#undef FLX_W_ROW
+#undef FLX_W
+}
+
+/* Sums start in buf or as bias, and end in buf or, if is_out, in the output. */
 FLX_INLINE void flx_conv_tile(const struct flx_conv_arg *a,
                               const struct flx_conv *v,
-                              const struct flx_conv_block *b, uint32_t i,
-                              uint32_t panel, uint32_t n, const float *w,
-                              uint32_t k, uint32_t k1, float *buf)
+                              const struct flx_conv_block *b,
+                              const struct flx_conv_tile *t, uint32_t n,
+                              uint32_t is_out)
 {
-    const uint32_t c0 = panel / v->oc_panels * v->c;
-    const size_t rows = v->params + (size_t)(k - v->k0) * FLX_PANEL;
-#if FLX_LANES == 16
-    const uint32_t two = n == 2;
-    const size_t w_step = two ? v->panel : 0;
-    float *const buf_b = buf + (two ? FLX_CONV_SUM_STEP : 0);
-    struct flx_pair t;
-    if (k > 0) {
-        flx_pair_get(&t, buf, buf_b);
+    const uint32_t g = t->panel / v->oc_panels;
+    const uint32_t rows = flx_wide_rows(n);
+    struct flx_wide s;
+    if (t->k > 0) {
+        flx_wide_get(&s, n, t->buf, FLX_CONV_SUM_STEP);
     } else {
-        flx_pair_set(&t, w, w + w_step);
+        flx_wide_set(&s, n, t->w, v->panel);
     }
-    const float *ws = w + rows;
-    for (uint32_t at = k; at < k1;) {
+    const float *ws = t->w + v->params + (size_t)(t->k - v->k0) * FLX_PANEL;
+    const float *ask = t->ask;
+    for (uint32_t at = t->k; at < t->k1;) {
         const float *q[FLX_CONV_M];
-        const uint32_t len = flx_conv_run(a, v, b, i, c0, at, k1, q);
-        flx_pair_mac(&t, two, ws, ws + w_step, q, len);
+        const uint32_t len =
+            flx_conv_run(a, v, b, t->i, rows, g * v->c, at, t->k1, q);
+        flx_wide_mac(&s, n, ws, v->panel, q, len, ask);
         ws += (size_t)len * FLX_PANEL;
+        ask += (size_t)len * 8;
         at += len;
     }
-    flx_pair_put(&t, two, buf, buf_b);
+    if (is_out) {
+        flx_conv_wide_out(a, v, b, &s, n, t->i, t->m,
+                          g * v->oc +
+                              (t->panel - g * v->oc_panels) * FLX_PANEL);
+    } else {
+        flx_wide_put(&s, n, t->buf, FLX_CONV_SUM_STEP);
+    }
+}
 #else
+FLX_INLINE void flx_conv_tile(const struct flx_conv_arg *a,
+                              const struct flx_conv *v,
+                              const struct flx_conv_block *b,
+                              const struct flx_conv_tile *t, uint32_t n,
+                              uint32_t is_out)
+{
     (void)n;
+    (void)is_out;
+    const uint32_t c0 = t->panel / v->oc_panels * v->c;
     for (uint32_t s = 0; s < FLX_TILE_SUBS; s++) {
         const uint32_t lane = s * FLX_TILE_LANES;
-        struct flx_tile t;
-        if (k > 0) {
-            flx_tile_get(&t, buf + lane);
+        struct flx_tile c;
+        if (t->k > 0) {
+            flx_tile_get(&c, t->buf + lane);
         } else {
-            flx_tile_set(&t, w + lane);
+            flx_tile_set(&c, t->w + lane);
         }
-        const float *ws = w + rows + lane;
-        for (uint32_t at = k; at < k1;) {
+        const float *ws =
+            t->w + v->params + (size_t)(t->k - v->k0) * FLX_PANEL + lane;
+        for (uint32_t at = t->k; at < t->k1;) {
             const float *q[FLX_CONV_M];
-            const uint32_t len = flx_conv_run(a, v, b, i, c0, at, k1, q);
-            flx_tile_mac(&t, ws, q, len);
+            const uint32_t len =
+                flx_conv_run(a, v, b, t->i, FLX_CONV_M, c0, at, t->k1, q);
+            flx_tile_mac(&c, ws, q, len);
             ws += (size_t)len * FLX_PANEL;
             at += len;
         }
-        flx_tile_put(&t, buf + lane);
+        flx_tile_put(&c, t->buf + lane);
     }
-#endif
 }
+#endif
 
-/* Tile at i, whose first pixel is q of the box, rows [k, k1) of n panels: sums
- * start in buf or, with the K block, from bias or output; they end in buf or,
- * with it, in the output. */
+/* The tile, whose first pixel is q of the box: sums start in buf or, with the
+ * K block, from bias or output; they end in buf or, with it, in the output. */
 FLX_INLINE void flx_conv_step(const struct flx_conv_arg *a,
                               const struct flx_conv *v,
-                              const struct flx_conv_block *b, uint32_t i,
-                              uint32_t m, uint32_t r0, uint32_t q,
-                              uint32_t panel, uint32_t n, const float *w,
-                              uint32_t k, uint32_t k1, float *buf)
+                              const struct flx_conv_block *b,
+                              const struct flx_conv_tile *t, uint32_t n,
+                              uint32_t r0, uint32_t q)
 {
-    const uint32_t g = panel / v->oc_panels;
-    const uint32_t o = (panel - g * v->oc_panels) * FLX_PANEL;
+    const uint32_t g = t->panel / v->oc_panels;
+    const uint32_t o = (t->panel - g * v->oc_panels) * FLX_PANEL;
     const struct flx_pixel p = flx_pixel_of(a->out_rows, a->out_w, r0, q);
-    for (uint32_t j = 0; k == v->k0 && k > 0 && j < n; j++) {
+    for (uint32_t j = 0; t->k == v->k0 && t->k > 0 && j < n; j++) {
         const uint32_t oj = o + j * FLX_PANEL;
-        flx_conv_resume(a, v, buf + j * FLX_CONV_SUM_STEP, p, m, g * v->oc + oj,
+        flx_conv_resume(a, v, t->buf + j * FLX_CONV_SUM_STEP, p,
+                        flx_conv_rows(n), t->m, g * v->oc + oj,
                         flx_min_u(FLX_PANEL, v->oc - oj));
     }
-    flx_conv_tile(a, v, b, i, panel, n, w, k, k1, buf);
-    for (uint32_t j = 0; k1 == v->k1 && j < n; j++) {
+    if (FLX_LANES == 16 && t->k1 == v->k1 && !flx_act_is_heavy(a->act) &&
+        a->act != FLX_ACT_PRELU && o + n * FLX_PANEL <= v->oc) {
+        flx_conv_tile(a, v, b, t, n, 1);
+        return;
+    }
+    flx_conv_tile(a, v, b, t, n, 0);
+    for (uint32_t j = 0; t->k1 == v->k1 && j < n; j++) {
         const uint32_t oj = o + j * FLX_PANEL;
-        flx_conv_store(a, v, buf + j * FLX_CONV_SUM_STEP,
-                       w + j * (size_t)v->panel + v->slope, p, m,
+        flx_conv_store(a, v, t->buf + j * FLX_CONV_SUM_STEP,
+                       t->w + j * (size_t)v->panel + v->slope, p, t->m,
                        g * v->oc + oj, flx_min_u(FLX_PANEL, v->oc - oj));
     }
 }
@@ -396,14 +497,25 @@ FLX_INLINE void flx_conv_panels(const struct flx_conv_arg *a,
                                 uint32_t n, const float *w)
 {
     float sums[FLX_CONV_PANELS * FLX_CONV_SUM_STEP];
-    const uint32_t chunk =
-        a->k_block < FLX_CONV_CHUNKED ? a->k_block : FLX_CONV_CHUNK;
-    for (uint32_t k = v->k0; k < v->k1; k += chunk) {
-        const uint32_t k1 = flx_min_u(v->k1, k + chunk);
-        for (uint32_t i = 0; i < m; i += FLX_CONV_M) {
-            flx_conv_step(a, v, b, i, flx_min_u(FLX_CONV_M, m - i), r0, q0 + i,
-                          panel, n, w, k, k1,
-                          sums + i % FLX_CONV_SUMS * FLX_PANEL);
+    const uint32_t chunk = flx_conv_chunk(n, flx_min_u(a->k, a->k_block));
+    const uint32_t rows = flx_conv_rows(n);
+    struct flx_conv_tile t = {.panel = panel, .w = w};
+    for (t.k = v->k0; t.k < v->k1; t.k += chunk) {
+        t.k1 = flx_min_u(v->k1, t.k + chunk);
+        /* The tiles ask for the next rows of these panels, or for the first
+         * ones of the next, half of a panel each. */
+        const float *next =
+            t.k1 < v->k1 ? w + v->params + (size_t)(t.k1 - v->k0) * FLX_PANEL
+                         : w + n * (size_t)v->panel;
+        const float *here = t.w + v->params + (size_t)(t.k - v->k0) * FLX_PANEL;
+        uint32_t half = 0;
+        for (t.i = 0; t.i < m; t.i += rows, half++) {
+            t.m = flx_min_u(rows, m - t.i);
+            t.ask = half < 2 * n ? next + half / 2 * (size_t)v->panel +
+                                       half % 2 * (size_t)chunk * 8
+                                 : here;
+            t.buf = sums + t.i % FLX_CONV_SUMS * FLX_PANEL;
+            flx_conv_step(a, v, b, &t, n, r0, q0 + t.i);
         }
     }
 }
@@ -422,16 +534,15 @@ FLX_INLINE void k_conv_f32_direct(const struct flx_call *call,
     const uint32_t n_pixel = (call->r1 - call->r0) * a->out_w;
     const uint32_t n_tile = (n_pixel + FLX_CONV_M - 1) / FLX_CONV_M;
     const uint32_t n_block = (n_tile + tiles - 1) / tiles;
-    const uint32_t n_unit =
-        (call->p1 - call->p0 + FLX_CONV_PANELS - 1) / FLX_CONV_PANELS;
+    const uint32_t n_panel = call->p1 - call->p0;
     uint32_t u0;
     uint32_t u1;
-    flx_share(n_block * n_unit, part, n_parts, &u0, &u1);
+    flx_share(n_block * n_panel, part, n_parts, &u0, &u1);
     uint32_t filled = n_block;
     uint32_t t0 = 0;
     uint32_t t1 = 0;
-    for (uint32_t u = u0; u < u1; u++) {
-        const uint32_t block = u / n_unit;
+    for (uint32_t u = u0; u < u1;) {
+        const uint32_t block = u / n_panel;
         if (filled != block) {
             flx_share(n_tile, block, n_block, &t0, &t1);
             const struct flx_pixel first =
@@ -443,19 +554,30 @@ FLX_INLINE void k_conv_f32_direct(const struct flx_call *call,
         }
         const uint32_t q0 = t0 * FLX_CONV_M;
         const uint32_t m = flx_min_u(t1 * FLX_CONV_M, n_pixel) - q0;
-        const uint32_t panel =
-            call->p0 + (u - block * n_unit) * FLX_CONV_PANELS;
-        const uint32_t n = flx_min_u(FLX_CONV_PANELS, call->p1 - panel);
+        const uint32_t panel = call->p0 + u % n_panel;
+        /* Panels of this block, part and group, in steps of equal size. */
+        const uint32_t left =
+            flx_min_u(flx_min_u(u1, (block + 1) * n_panel) - u,
+                      v.oc_panels - panel % v.oc_panels);
+        const uint32_t steps = (left + FLX_CONV_PANELS - 1) / FLX_CONV_PANELS;
+        const uint32_t n = (left + steps - 1) / steps;
         const float *w = (const float *)(const void *)call->w +
                          (size_t)(panel - call->p0) * v.panel;
-        if (FLX_CONV_PANELS > 1 && n > 1 && (panel + 1) % v.oc_panels != 0) {
-            flx_conv_panels(a, &v, &b, call->r0, q0, m, panel, n, w);
-            continue;
+        switch (FLX_CONV_PANELS > 1 ? n : 1) {
+        case 4:
+            flx_conv_panels(a, &v, &b, call->r0, q0, m, panel, 4, w);
+            break;
+        case 3:
+            flx_conv_panels(a, &v, &b, call->r0, q0, m, panel, 3, w);
+            break;
+        case 2:
+            flx_conv_panels(a, &v, &b, call->r0, q0, m, panel, 2, w);
+            break;
+        default:
+            flx_conv_panels(a, &v, &b, call->r0, q0, m, panel, 1, w);
+            break;
         }
-        for (uint32_t j = 0; j < n; j++) {
-            flx_conv_panels(a, &v, &b, call->r0, q0, m, panel + j, 1,
-                            w + j * (size_t)v.panel);
-        }
+        u += n;
     }
 }
 
