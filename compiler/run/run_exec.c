@@ -204,7 +204,14 @@ static bool open_arena(struct session *s)
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     s->arena_bytes = arena_for(s->setup);
     s->guard_bytes = (uint32_t)((page - s->arena_bytes % page) % page);
-    s->arena = flx_posix_arena(s->arena_bytes, s->m->align);
+    /* Large pages as far as the first plan goes: a smaller one than others that
+     * are switched to takes no more RAM than its budget. */
+    const uint32_t in_use = flx_arena_bytes(s->m, s->setup->plan);
+    const bool is_large = in_use >= 2 * FLX_POSIX_LARGE_PAGE;
+    s->arena = flx_posix_arena(s->arena_bytes,
+                               is_large && s->m->align < FLX_POSIX_LARGE_PAGE
+                                   ? FLX_POSIX_LARGE_PAGE
+                                   : s->m->align);
     if (!s->arena) {
         char text[SIZE_TEXT_CAP];
         size_text(text, s->arena_bytes);
@@ -212,6 +219,9 @@ static bool open_arena(struct session *s)
                           "the system has no %s of memory for the arena; run a "
                           "plan for a smaller budget",
                           text);
+    }
+    if (is_large) {
+        flx_posix_arena_large(s->arena, in_use);
     }
     memset(s->arena + s->arena_bytes, GUARD_BYTE, s->guard_bytes);
     return true;

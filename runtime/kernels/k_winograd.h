@@ -220,9 +220,11 @@ FLX_INLINE void flx_wino_put(uint32_t n, const flx_v *d, float *dst,
 
 /* ---- two-dimensional transforms ------------------------------------------ */
 
-/* One input tile, c channels: p[y * n + x] -> v[place * plane]. */
-FLX_INLINE void flx_wino_in(uint32_t m, const float *const *p, uint32_t c,
-                            float *v, size_t plane)
+/* One input tile, c channels: p[y * n + x] -> v[place * plane]. Asks for what
+ * is `ask` floats further: pixels are too far apart for the processor to see
+ * which comes next. */
+FLX_INLINE void flx_wino_in(uint32_t m, const float *const *p, size_t ask,
+                            uint32_t c, float *v, size_t plane)
 {
     const uint32_t n = m + 2;
     float tmp[FLX_WINO_MAX_N * FLX_WINO_MAX_N * FLX_LANES];
@@ -230,6 +232,9 @@ FLX_INLINE void flx_wino_in(uint32_t m, const float *const *p, uint32_t c,
     for (uint32_t k = 0; k < c; k += FLX_LANES) {
         for (uint32_t y = 0; y < n; y++) {
             const float *const *q = p + y * n;
+            for (uint32_t x = 0; k % 16 == 0 && x < n; x++) {
+                flx_prefetch(q[x] + k + ask);
+            }
             d[0] = flx_load(q[0] + k);
             d[1] = flx_load(q[1] + k);
             d[2] = flx_load(q[2] + k);
@@ -288,16 +293,16 @@ FLX_INLINE void flx_wino_weights(uint32_t m, const float *w, size_t step,
 }
 
 /* Out of line: the layers of a model share them. */
-FLX_SHARED void flx_wino4_in(const float *const *p, uint32_t c, float *v,
-                             size_t plane)
+FLX_SHARED void flx_wino4_in(const float *const *p, size_t ask, uint32_t c,
+                             float *v, size_t plane)
 {
-    flx_wino_in(4, p, c, v, plane);
+    flx_wino_in(4, p, ask, c, v, plane);
 }
 
-FLX_SHARED void flx_wino6_in(const float *const *p, uint32_t c, float *v,
-                             size_t plane)
+FLX_SHARED void flx_wino6_in(const float *const *p, size_t ask, uint32_t c,
+                             float *v, size_t plane)
 {
-    flx_wino_in(6, p, c, v, plane);
+    flx_wino_in(6, p, ask, c, v, plane);
 }
 
 /* ---- the product ---------------------------------------------------------- *
@@ -676,6 +681,25 @@ FLX_INLINE void flx_wino_out(uint32_t m, const struct flx_conv_arg *a,
     }
 }
 
+/* Asks for the cache lines of the output that a tile of n panels writes. */
+FLX_INLINE void flx_wino_ask_out(uint32_t m, const struct flx_conv_arg *a,
+                                 const struct flx_conv *cv,
+                                 struct flx_wino_at at, uint32_t c0, uint32_t n)
+{
+    const uint32_t image = at.r / a->out_rows;
+    const uint32_t y = at.r - image * a->out_rows;
+    const uint32_t rows = flx_min_u(m, a->out_rows - y);
+    for (uint32_t r = 0; r < rows; r++) {
+        const float *out = flx_image_row(&cv->out, image, y + r) +
+                           (size_t)at.x * a->out_pix + c0;
+        for (uint32_t x = 0; x < m; x++) {
+            for (uint32_t q = 0; q < n; q++) {
+                flx_prefetch(out + (size_t)x * a->out_pix + q * FLX_PANEL);
+            }
+        }
+    }
+}
+
 /* What a part works on, step by step: a block of input channels of a pair of
  * panels of a strip; units are pairs of panels within strips. */
 struct flx_wino_step {
@@ -759,10 +783,15 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
                     const uint32_t c = flx_min_u(block, a->in_c - c0);
                     float *to = v + b * n_place * v_plane + (t - t0) * block;
                     flx_wino_pixels(m, a, &cv, at, c0, p);
+                    /* The next block, else the next tile. */
+                    const size_t ask = b + 1 < n_block ? block
+                                       : n_block == 1
+                                           ? (size_t)m * a->in_pix
+                                           : (size_t)m * a->in_pix - c0;
                     if (m == 4) {
-                        flx_wino4_in(p, c, to, v_plane);
+                        flx_wino4_in(p, ask, c, to, v_plane);
                     } else {
-                        flx_wino6_in(p, c, to, v_plane);
+                        flx_wino6_in(p, ask, c, to, v_plane);
                     }
                 }
             }
@@ -805,6 +834,11 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
                          (size_t)(p0 - call->p0) * cv.panel;
         for (uint32_t t = t0; t < t1 && t < n_tile; t++) {
             const struct flx_wino_at at = flx_wino_tile_at(m, call->r0, n_x, t);
+            if (t + 1 < n_tile) {
+                flx_wino_ask_out(m, a, &cv,
+                                 flx_wino_tile_at(m, call->r0, n_x, t + 1),
+                                 p0 * FLX_PANEL, n_panel);
+            }
             for (uint32_t q = 0; q < n_panel; q++) {
                 const float *from = s + (q * (size_t)most + t - t0) * FLX_PANEL;
                 flx_wino_out(m, a, &cv, from, FLX_WINO_S_PLANE(most),

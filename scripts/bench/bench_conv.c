@@ -265,11 +265,12 @@ static void bench(const struct entry *e, int runs, double peak)
     const int n_fn = is_3x3 ? 3 : 1;
     const uint32_t t4 = (s->size + 3) / 4;
     const uint32_t t6 = (s->size + 5) / 6;
-    const uint32_t bytes4 = FLX_WINO_SCRATCH_BYTES(4u, s->ic, t4 * t4);
-    const uint32_t bytes6 = FLX_WINO_SCRATCH_BYTES(6u, s->ic, t6 * t6);
+    const uint32_t bytes4 = FLX_WINO_MOST_BYTES(4u, s->ic, t4 * t4);
+    const uint32_t bytes6 = FLX_WINO_MOST_BYTES(6u, s->ic, t6 * t6);
     uint8_t *scratch = get(is_3x3 ? (bytes4 > bytes6 ? bytes4 : bytes6) : 64);
     struct flx_call call = {.w = (const uint8_t *)w,
                             .scratch = scratch,
+                            .scratch_bytes = UINT32_MAX,
                             .r1 = s->size,
                             .p1 = n_panel};
     call.arg[0] = (struct flx_ref){(uint8_t *)out, s->size};

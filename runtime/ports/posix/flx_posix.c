@@ -139,6 +139,21 @@ void *flx_posix_arena(uint32_t bytes, uint32_t align)
     return map + before;
 }
 
+void flx_posix_arena_large(void *arena, uint32_t bytes)
+{
+#if defined MADV_HUGEPAGE
+    const size_t page = FLX_POSIX_LARGE_PAGE;
+    const size_t before = (page - (uintptr_t)arena % page) % page;
+    if (bytes >= before + page) {
+        const size_t len = (bytes - before) / page * page;
+        (void)madvise((uint8_t *)arena + before, len, MADV_HUGEPAGE);
+    }
+#else
+    (void)arena;
+    (void)bytes;
+#endif
+}
+
 void flx_posix_arena_free(void *arena, uint32_t bytes)
 {
     munmap(arena, arena_pages(bytes, (size_t)sysconf(_SC_PAGESIZE)));
