@@ -24,6 +24,19 @@
 #error "kernels need the vector extensions of GCC or Clang"
 #endif
 
+/* Bodies that are inlined many times, of hundreds of vectors: a sanitizer makes
+ * so much of each access that compilers take minutes; there, one copy does. */
+#if defined __SANITIZE_ADDRESS__
+#define FLX_UNROLLED FLX_SHARED
+#elif defined __has_feature
+#if __has_feature(address_sanitizer)
+#define FLX_UNROLLED FLX_SHARED
+#endif
+#endif
+#if !defined FLX_UNROLLED
+#define FLX_UNROLLED FLX_INLINE
+#endif
+
 #if defined __AVX512F__ && defined __FMA__
 #define FLX_LANES 16
 #define FLX_AVX512 1

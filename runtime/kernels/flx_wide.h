@@ -32,8 +32,8 @@ FLX_INLINE uint32_t flx_wide_rows(uint32_t panels)
 }
 
 /* Every row starts as w[16]; panels are w_step floats apart. */
-FLX_INLINE void flx_wide_set(struct flx_wide *t, uint32_t panels,
-                             const float *w, size_t w_step)
+FLX_UNROLLED void flx_wide_set(struct flx_wide *t, uint32_t panels,
+                               const float *w, size_t w_step)
 {
     const flx_v a = flx_load(w);
     const flx_v b = panels > 1 ? flx_load(w + w_step) : a;
@@ -49,8 +49,8 @@ FLX_INLINE void flx_wide_set(struct flx_wide *t, uint32_t panels,
 }
 
 /* buf[row][16], panels step floats apart. */
-FLX_INLINE void flx_wide_get(struct flx_wide *t, uint32_t panels,
-                             const float *buf, size_t step)
+FLX_UNROLLED void flx_wide_get(struct flx_wide *t, uint32_t panels,
+                               const float *buf, size_t step)
 {
     const uint32_t rows = flx_wide_rows(panels);
 #define FLX_W(I)                                                               \
@@ -65,8 +65,8 @@ FLX_INLINE void flx_wide_get(struct flx_wide *t, uint32_t panels,
 #undef FLX_W
 }
 
-FLX_INLINE void flx_wide_put(const struct flx_wide *t, uint32_t panels,
-                             float *buf, size_t step)
+FLX_UNROLLED void flx_wide_put(const struct flx_wide *t, uint32_t panels,
+                               float *buf, size_t step)
 {
     const uint32_t rows = flx_wide_rows(panels);
 #define FLX_W(I)                                                               \
@@ -89,10 +89,10 @@ FLX_INLINE void flx_wide_put(const struct flx_wide *t, uint32_t panels,
 
 /* n steps over k. w: k-major, FLX_PANEL apart, panels w_step apart; p[i]: row
  * i's n floats. Asks the second cache for 8 n floats from `ask` on. */
-FLX_INLINE void flx_wide_mac(struct flx_wide *t, uint32_t panels,
-                             const float *w, size_t w_step,
-                             const float *const *p, uint32_t n,
-                             const float *ask)
+FLX_UNROLLED void flx_wide_mac(struct flx_wide *t, uint32_t panels,
+                               const float *w, size_t w_step,
+                               const float *const *p, uint32_t n,
+                               const float *ask)
 {
     const uint32_t rows = flx_wide_rows(panels);
 #define FLX_W(I)                                                               \

@@ -356,11 +356,11 @@ struct flx_conv_tile {
 
 #if FLX_LANES == 16
 /* The epilogue of n whole panels from registers, as flx_conv_walk. */
-FLX_INLINE void flx_conv_wide_out(const struct flx_conv_arg *a,
-                                  const struct flx_conv *v,
-                                  const struct flx_conv_block *b,
-                                  const struct flx_wide *s, uint32_t n,
-                                  uint32_t i, uint32_t m, uint32_t c0)
+FLX_UNROLLED void flx_conv_wide_out(const struct flx_conv_arg *a,
+                                    const struct flx_conv *v,
+                                    const struct flx_conv_block *b,
+                                    const struct flx_wide *s, uint32_t n,
+                                    uint32_t i, uint32_t m, uint32_t c0)
 {
     const uint32_t rows = flx_wide_rows(n);
     const uint32_t act = v->is_last ? a->act : FLX_ACT_NONE;
