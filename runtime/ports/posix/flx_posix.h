@@ -84,7 +84,7 @@ void flx_posix_close(struct flx_posix *p);
 void *flx_posix_arena(uint32_t bytes, uint32_t align);
 
 /* Asks the system for large pages in the first `bytes` of an arena, where they
- * fit whole: weights then stream a fifth faster. Takes no more RAM than those
+ * fit whole, so that weights stream faster. Takes no more RAM than those
  * bytes, so they are to be all that is in use, as those of the plan that runs.
  * An arena aligned to FLX_POSIX_LARGE_PAGE has the most of them. Best before
  * flx_open; a system without large pages ignores it. */
