@@ -127,8 +127,10 @@ FLX_UNROLLED void flx_wide_mac(struct flx_wide *t, uint32_t panels,
         FLX_WIDE_ROWS(FLX_W)                                                   \
         k++;                                                                   \
     }
+    /* With 18 accumulators gcc moves loads between steps until they spill. */
+    const uint32_t is_full = rows * panels >= 18;
     size_t k = 0;
-    for (; k + 4 <= n; w += 4 * FLX_PANEL) {
+    for (; !is_full && k + 4 <= n; w += 4 * FLX_PANEL) {
         FLX_WIDE_STEP(0)
         FLX_WIDE_STEP(1)
         flx_prefetch_far(ask);
@@ -139,6 +141,10 @@ FLX_UNROLLED void flx_wide_mac(struct flx_wide *t, uint32_t panels,
     }
     for (; k < n; w += FLX_PANEL) {
         FLX_WIDE_STEP(0)
+        if (is_full) {
+            flx_prefetch_far(ask);
+            ask += 8;
+        }
     }
 #undef FLX_WIDE_STEP
 #undef FLX_W

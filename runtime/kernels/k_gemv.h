@@ -44,24 +44,36 @@ FLX_INLINE void flx_gemv_mac(float *buf, const float *w, size_t stride,
     FLX_GEMV_ALL(FLX_G_ROW)
 #undef FLX_G_ROW
 #undef FLX_G
+#if FLX_LANES == 16
+    /* Two kilobytes ahead; it helps most with large pages. */
+#define FLX_G_ASK(P) flx_prefetch(w##P + 32 * FLX_PANEL);
+#else
+#define FLX_G_ASK(P)
+#endif
 #define FLX_G(P, J)                                                            \
     c##P##_##J = flx_vfma(flx_load(w##P + (J)*FLX_LANES), xk, c##P##_##J);
 #define FLX_G_ROW(P)                                                           \
+    FLX_G_ASK(P)                                                               \
     FLX_GEMV_VECS(FLX_G, P)                                                    \
     w##P += FLX_PANEL;
-    for (uint32_t k = 0; k < n; k++) {
+    uint32_t k = 0;
+    for (; k + 2 <= n; k += 2) {
+        {
+            const flx_v xk = flx_splat(x[k]);
+            FLX_GEMV_ALL(FLX_G_ROW)
+        }
+        {
+            const flx_v xk = flx_splat(x[k + 1]);
+            FLX_GEMV_ALL(FLX_G_ROW)
+        }
+    }
+    for (; k < n; k++) {
         const flx_v xk = flx_splat(x[k]);
-#if FLX_LANES == 16
-        /* Two kilobytes ahead; it helps most with large pages. */
-        flx_prefetch(w0 + 32 * FLX_PANEL);
-        flx_prefetch(w1 + 32 * FLX_PANEL);
-        flx_prefetch(w2 + 32 * FLX_PANEL);
-        flx_prefetch(w3 + 32 * FLX_PANEL);
-#endif
         FLX_GEMV_ALL(FLX_G_ROW)
     }
 #undef FLX_G_ROW
 #undef FLX_G
+#undef FLX_G_ASK
 #define FLX_G(P, J) flx_store(buf + (P)*FLX_PANEL + (J)*FLX_LANES, c##P##_##J);
 #define FLX_G_ROW(P) FLX_GEMV_VECS(FLX_G, P)
     FLX_GEMV_ALL(FLX_G_ROW)
