@@ -25,6 +25,6 @@ target_include_directories(flexc_test_flash PUBLIC
 flexc_unit_test(store_mem LIBS flexrt_storage flexc_test_flash)
 
 if(NOT FLEXC_SANITIZE)
-    flexc_test(runtime_alone COMMAND
+    flexc_test(runtime_alone TIMEOUT 900 COMMAND
         ${CMAKE_CURRENT_SOURCE_DIR}/runtime_alone.sh)
 endif()
