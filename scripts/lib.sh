@@ -161,6 +161,12 @@ flexc_keep() {
     return $is_kept
 }
 
+# flexc_alone COMMAND...: runs what is timed. $FLEXC_ALONE, if set, is a command
+# that runs its arguments while it keeps others from using the machine.
+flexc_alone() {
+    ${FLEXC_ALONE-} "$@"
+}
+
 # flexc_figures MARK: replaces what is between the lines "<!-- MARK begin -->"
 # and "<!-- MARK end -->" of docs/TRUST.md by standard input. Nothing else
 # writes figures there.

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/le.h"
+
 static uint64_t bits_get(enum dtype t, const uint8_t *data, uint64_t i)
 {
     const uint32_t size = dtype_bytes(t);
@@ -110,6 +112,10 @@ static int64_t int_get(enum dtype t, const uint8_t *data, uint64_t i)
 
 double elem_f64(enum dtype t, const uint8_t *data, uint64_t i)
 {
+    /* What nearly all elements are. */
+    if (t == DTYPE_F32) {
+        return f32_of_bits(le32_get(data + 4 * i));
+    }
     const uint64_t bits = bits_get(t, data, i);
     switch (t) {
     case DTYPE_F32:

@@ -363,8 +363,39 @@ static bool check_digests(struct session *s, uint32_t run,
     return true;
 }
 
-/* Closes the runtime and copies the outputs; the arena around them goes back to
- * the system first, so that under a cap the copies have room. */
+/* True when a later output lies over bytes of output ix. */
+static bool is_read_again(const struct session *s, const uint8_t *const *src,
+                          uint32_t ix)
+{
+    const struct flx_io *io = s->m->output;
+    for (uint32_t i = ix + 1; i < s->m->n_output; i++) {
+        if (src[i] < src[ix] + io[ix].bytes && src[ix] < src[i] + io[i].bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Copies n bytes; what has been copied goes back to the system. */
+static void move_out(const struct session *s, uint8_t *dst, uint8_t *src,
+                     uint32_t n)
+{
+    const uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+    const uint32_t piece = 16 * page;
+    uint32_t done = 0; /* given back, but for what shares a page */
+    for (uint32_t off = 0; off < n;) {
+        const uint32_t len = n - off < piece ? n - off : piece;
+        memcpy(dst + off, src + off, len);
+        off += len;
+        s->port.release(s->port.ctx, src + done, off - done);
+        done = off / page * page;
+        done -= done >= page ? page : 0;
+    }
+}
+
+/* Closes the runtime and moves the outputs out of the arena: first what is
+ * around them goes back to the system, then they do by the piece, so that a cap
+ * of the plan's size has room for both, even where an output is nearly all. */
 static bool keep_outputs(struct session *s)
 {
     const uint32_t n = s->m->n_output;
@@ -399,8 +430,10 @@ static bool keep_outputs(struct session *s)
         if (!copy || !run_io_tensor(io, s->cx, t)) {
             return false;
         }
-        if (io->bytes > 0) {
+        if (is_read_again(s, src, i)) {
             memcpy(copy, src[i], io->bytes);
+        } else {
+            move_out(s, copy, s->arena + (src[i] - s->arena), io->bytes);
         }
         t->data = copy;
     }
