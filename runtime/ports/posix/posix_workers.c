@@ -1,7 +1,19 @@
 #include "ports/posix/posix_parts.h"
 
-/* About 20 microseconds: the gap between two boxes is less. */
-enum { SPINS = 20000 };
+#include <sched.h>
+
+/* Waiting for a word: some ten microseconds by looking at it alone, the gap
+ * between two boxes; then about a millisecond in which others may have the
+ * core, the difference between two parts; then asleep, as waking can take a
+ * tenth of a millisecond. */
+enum { SPINS = 20000, YIELDS = 2000 };
+
+static void pause_spin(uint32_t i)
+{
+    if (i >= SPINS) {
+        (void)sched_yield();
+    }
+}
 
 /* Sleeping and waking, for workers (job) and caller (n_running): who sleeps
  * announces it and looks again, who changes the word looks for sleepers
@@ -10,11 +22,12 @@ enum { SPINS = 20000 };
 
 static uint32_t await_job(struct flx_posix *p, uint32_t last)
 {
-    for (uint32_t i = 0; i < SPINS; i++) {
+    for (uint32_t i = 0; i < SPINS + YIELDS; i++) {
         const uint32_t job = atomic_load(&p->job);
         if (job != last) {
             return job;
         }
+        pause_spin(i);
     }
     pthread_mutex_lock(&p->job_lock);
     atomic_fetch_add(&p->n_asleep, 1);
@@ -103,10 +116,11 @@ void flx_posix_parallel(void *ctx,
     atomic_store(&p->n_running, p->n_worker);
     post_job(p);
     run_parts(p, 0);
-    for (uint32_t i = 0; i < SPINS; i++) {
+    for (uint32_t i = 0; i < SPINS + YIELDS; i++) {
         if (atomic_load(&p->n_running) == 0) {
             return;
         }
+        pause_spin(i);
     }
     pthread_mutex_lock(&p->job_lock);
     atomic_store(&p->caller_sleeps, 1);
