@@ -194,6 +194,35 @@ FLX_INLINE void flx_conv_store(const struct flx_conv_arg *a,
     }
 }
 
+/* Activations of flx_conv_store_v. */
+FLX_INLINE uint32_t flx_conv_act_is_short(uint32_t act)
+{
+    return act == FLX_ACT_NONE || act == FLX_ACT_RELU || act == FLX_ACT_CLIP ||
+           act == FLX_ACT_PRELU;
+}
+
+/* The epilogue of one vector, lanes from k of a pixel's panel at out, for the
+ * commonest activations, in the last K block. */
+FLX_INLINE void flx_conv_store_v(const struct flx_conv_arg *a,
+                                 const float *slope, float *out,
+                                 const float *res, uint32_t k, flx_v y)
+{
+    if (a->residual == FLX_RES_BEFORE_ACT) {
+        y = y + flx_load(res + k);
+    }
+    if (a->act == FLX_ACT_RELU) {
+        y = flx_act_v(FLX_ACT_RELU, 0, 0, y);
+    } else if (a->act == FLX_ACT_CLIP) {
+        y = flx_act_v(FLX_ACT_CLIP, a->act_a, a->act_b, y);
+    } else if (a->act == FLX_ACT_PRELU) {
+        y = flx_expr_lanes(FLX_EXPR_PRELU, y, flx_load(slope + k));
+    }
+    if (a->residual == FLX_RES_AFTER_ACT) {
+        y = y + flx_load(res + k);
+    }
+    flx_store(out + k, y);
+}
+
 /* The partial sums of m of `rows` pixels, n lanes, out of the output. Other
  * lanes and rows are zero: they are computed on, not stored. */
 FLX_INLINE void flx_conv_resume(const struct flx_conv_arg *a,
@@ -520,6 +549,18 @@ FLX_INLINE void flx_conv_panels(const struct flx_conv_arg *a,
     }
 }
 
+/* Blocks to take n_tile tiles in, at most `most` each. Parts that have whole
+ * blocks find most of their input in their own cache; unless that leaves one
+ * with too much to do: then parts share the panels of blocks. */
+FLX_INLINE uint32_t flx_conv_blocks(uint32_t most, uint32_t n_tile,
+                                    uint32_t n_parts)
+{
+    const uint32_t n = (n_tile + most - 1) / most;
+    const uint32_t whole = (n + n_parts - 1) / n_parts * n_parts;
+    const uint32_t idle = (n_tile + n_parts - 1) / n_parts * n_parts - n_tile;
+    return idle * 14 <= n_tile ? flx_min_u(whole, n_tile) : n;
+}
+
 /* Groups of at least 16 output channels, or one. kernel_h is at most
  * FLX_CONV_MAX_KH. No scratch. Parts share blocks x panels. */
 FLX_INLINE void k_conv_f32_direct(const struct flx_call *call,
@@ -529,31 +570,29 @@ FLX_INLINE void k_conv_f32_direct(const struct flx_call *call,
     const struct flx_conv v = flx_conv_of(call, a);
     struct flx_conv_block b;
     const uint32_t per_row = FLX_CONV_TABLE / a->kernel_h;
-    const uint32_t tiles = flx_min_u(FLX_CONV_BLOCK, per_row) / FLX_CONV_M;
-    b.cap = tiles * FLX_CONV_M;
+    b.cap = flx_min_u(FLX_CONV_BLOCK, per_row) / FLX_CONV_M * FLX_CONV_M;
     const uint32_t n_pixel = (call->r1 - call->r0) * a->out_w;
-    const uint32_t n_tile = (n_pixel + FLX_CONV_M - 1) / FLX_CONV_M;
-    const uint32_t n_block = (n_tile + tiles - 1) / tiles;
     const uint32_t n_panel = call->p1 - call->p0;
+    const uint32_t rows = flx_conv_rows(flx_min_u(n_panel, v.oc_panels));
+    const uint32_t n_tile = (n_pixel + rows - 1) / rows;
+    const uint32_t n_block = flx_conv_blocks(b.cap / rows, n_tile, n_parts);
     uint32_t u0;
     uint32_t u1;
     flx_share(n_block * n_panel, part, n_parts, &u0, &u1);
     uint32_t filled = n_block;
-    uint32_t t0 = 0;
-    uint32_t t1 = 0;
+    uint32_t q0 = 0; /* pixels of the block */
+    uint32_t q1 = 0;
     for (uint32_t u = u0; u < u1;) {
         const uint32_t block = u / n_panel;
         if (filled != block) {
-            flx_share(n_tile, block, n_block, &t0, &t1);
-            const struct flx_pixel first =
-                flx_pixel_of(a->out_rows, a->out_w, call->r0, t0 * FLX_CONV_M);
-            flx_conv_fill(a, &v, &b, first,
-                          flx_min_u(t1 * FLX_CONV_M, n_pixel) -
-                              t0 * FLX_CONV_M);
+            flx_share(n_tile, block, n_block, &q0, &q1);
+            q0 *= rows;
+            q1 = flx_min_u(q1 * rows, n_pixel);
+            flx_conv_fill(a, &v, &b,
+                          flx_pixel_of(a->out_rows, a->out_w, call->r0, q0),
+                          q1 - q0);
             filled = block;
         }
-        const uint32_t q0 = t0 * FLX_CONV_M;
-        const uint32_t m = flx_min_u(t1 * FLX_CONV_M, n_pixel) - q0;
         const uint32_t panel = call->p0 + u % n_panel;
         /* Panels of this block, part and group, in steps of equal size. */
         const uint32_t left =
@@ -565,16 +604,16 @@ FLX_INLINE void k_conv_f32_direct(const struct flx_call *call,
                          (size_t)(panel - call->p0) * v.panel;
         switch (FLX_CONV_PANELS > 1 ? n : 1) {
         case 4:
-            flx_conv_panels(a, &v, &b, call->r0, q0, m, panel, 4, w);
+            flx_conv_panels(a, &v, &b, call->r0, q0, q1 - q0, panel, 4, w);
             break;
         case 3:
-            flx_conv_panels(a, &v, &b, call->r0, q0, m, panel, 3, w);
+            flx_conv_panels(a, &v, &b, call->r0, q0, q1 - q0, panel, 3, w);
             break;
         case 2:
-            flx_conv_panels(a, &v, &b, call->r0, q0, m, panel, 2, w);
+            flx_conv_panels(a, &v, &b, call->r0, q0, q1 - q0, panel, 2, w);
             break;
         default:
-            flx_conv_panels(a, &v, &b, call->r0, q0, m, panel, 1, w);
+            flx_conv_panels(a, &v, &b, call->r0, q0, q1 - q0, panel, 1, w);
             break;
         }
         u += n;

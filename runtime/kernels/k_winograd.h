@@ -598,28 +598,6 @@ FLX_INLINE void flx_wino_pixels(uint32_t m, const struct flx_conv_arg *a,
     }
 }
 
-/* The epilogue of one vector, lanes from k of a pixel's panel at out, for the
- * commonest activations. */
-FLX_INLINE void flx_wino_store(const struct flx_conv_arg *a, const float *slope,
-                               float *out, const float *res, uint32_t k,
-                               flx_v y)
-{
-    if (a->residual == FLX_RES_BEFORE_ACT) {
-        y = y + flx_load(res + k);
-    }
-    if (a->act == FLX_ACT_RELU) {
-        y = flx_act_v(FLX_ACT_RELU, 0, 0, y);
-    } else if (a->act == FLX_ACT_CLIP) {
-        y = flx_act_v(FLX_ACT_CLIP, a->act_a, a->act_b, y);
-    } else if (a->act == FLX_ACT_PRELU) {
-        y = flx_expr_lanes(FLX_EXPR_PRELU, y, flx_load(slope + k));
-    }
-    if (a->residual == FLX_RES_AFTER_ACT) {
-        y = y + flx_load(res + k);
-    }
-    flx_store(out + k, y);
-}
-
 /* One tile of one panel: A' s A, s[place * plane], then bias, residual and
  * activation, and the one store of what lies in the image. w: the panel. */
 FLX_INLINE void flx_wino_out(uint32_t m, const struct flx_conv_arg *a,
@@ -633,9 +611,7 @@ FLX_INLINE void flx_wino_out(uint32_t m, const struct flx_conv_arg *a,
     const uint32_t rows = flx_min_u(m, a->out_rows - y);
     const uint32_t cols = flx_min_u(m, a->out_w - at.x);
     const uint32_t is_direct =
-        a->out_c % FLX_PANEL == 0 &&
-        (a->act == FLX_ACT_NONE || a->act == FLX_ACT_RELU ||
-         a->act == FLX_ACT_CLIP || a->act == FLX_ACT_PRELU);
+        a->out_c % FLX_PANEL == 0 && flx_conv_act_is_short(a->act);
     float tmp[FLX_WINO_MAX_N * (FLX_WINO_MAX_N - 2) * FLX_PANEL];
     float buf[(FLX_WINO_MAX_N - 2) * FLX_PANEL];
     flx_v d[FLX_WINO_MAX_N];
@@ -662,8 +638,8 @@ FLX_INLINE void flx_wino_out(uint32_t m, const struct flx_conv_arg *a,
     if ((X) < m && !is_direct) {                                               \
         flx_store(buf + (X)*FLX_PANEL + k, d[X] + b);                          \
     } else if ((X) < m && (X) < cols) {                                        \
-        flx_wino_store(a, w + FLX_PANEL, out + (size_t)(X)*a->out_pix,         \
-                       res + (size_t)(X)*a->res_pix, k, d[X] + b);             \
+        flx_conv_store_v(a, w + FLX_PANEL, out + (size_t)(X)*a->out_pix,       \
+                         res + (size_t)(X)*a->res_pix, k, d[X] + b);           \
     }
             FLX_WINO_PIXEL(0)
             FLX_WINO_PIXEL(1)
