@@ -139,6 +139,7 @@ static int64_t place_loop(struct fill *f, uint32_t ix)
 static bool place_loads(struct fill *f, int64_t *last_wait)
 {
     int64_t before = 0;
+    uint32_t n_slice = 0;
     for (uint32_t i = 0; i < f->d->p.n_load; i++) {
         struct plan_load *const b = &f->d->p.load[i];
         const struct load_use *const u = &f->d->use[i];
@@ -156,8 +157,10 @@ static bool place_loads(struct fill *f, int64_t *last_wait)
         }
         struct rect x = rect_of_load(f, i);
         const int64_t due = (int64_t)u->first;
-        const int64_t from = f->how->late ? due : before;
-        f->is_high = f->how->fit == PLACE_BOTH_ENDS && !f->is_high;
+        const uint64_t bit = (uint64_t)1 << n_slice++ % 64;
+        const int64_t from =
+            f->how->late || (f->how->defer & bit) != 0 ? due : before;
+        f->is_high = (f->how->high & bit) != 0;
         list_advance(f, slot_of_wait(from), x.last);
         if (!find_wait(f, &x, from, due, &b->wait)) {
             return false;
@@ -195,8 +198,8 @@ static void pull_loads(struct fill *f, int64_t last_wait)
         own->addr = 0;
         f->n_list = rects_meeting(f->r, slot_of_wait(lo), x.last, f->list);
         int64_t wait = 0;
-        f->is_high = old.addr > (f->floor + f->how->limit) / 2 &&
-                     f->how->fit == PLACE_BOTH_ENDS;
+        f->is_high =
+            old.addr > (f->floor + f->how->limit) / 2 && f->how->high != 0;
         if (lo >= 0 || !find_wait(f, &x, lo, 0, &wait)) {
             *own = old;
             break;

@@ -16,7 +16,6 @@
  *      fastest stays, among them the plans of smaller budgets. */
 
 enum {
-    MAX_EXECUTED = 1 << 21,
     MAX_SLICE = 8 << 20, /* bytes of one load, about one piece to compute on */
     MIN_TRIALS = 36,
     MAX_EFFORT = 20000, /* executed instructions and buffers placed */
@@ -25,15 +24,6 @@ enum {
     IN_FLIGHT_LEAST = 2,
     SQUEAKS = 12, /* see struct recipe */
     SQUEAKS_LEAST = 120
-};
-
-/* What makes a plan, so that the best can be made again. */
-struct trial {
-    uint64_t resident_bytes;
-    uint64_t cap; /* of a segment's need */
-    struct filling fill;
-    struct taste taste;
-    struct recipe how;
 };
 
 static const struct taste tastes[] = {
@@ -53,75 +43,11 @@ static const struct taste lean_tastes[] = {
 struct search {
     struct work w;
     struct plan best;  /* n_box 0: none yet */
+    struct trial t;    /* of best */
     uint64_t bound_ns; /* at the budget of best */
 };
 
 /* ---- one plan ---- */
-
-/* The layer of a segment that takes most of it. */
-static uint32_t peak_layer(const struct work *w, const struct draft *d)
-{
-    const struct choice *const x = &d->part->x[d->part->need_ix];
-    uint32_t best = x->seg.lo;
-    uint64_t most = 0;
-    for (uint32_t y = x->seg.lo; y < x->seg.hi; y++) {
-        const uint32_t buf = w->l->layer[y].out.buf;
-        const uint64_t bytes =
-            d->p.buf[buf].ring * w->l->buf[buf].row_bytes +
-            (x->restream ? d->s->slot[0][y]
-                         : d->s->held[y + 1] - d->s->held[y]);
-        if (bytes > most) {
-            most = bytes;
-            best = y;
-        }
-    }
-    return best;
-}
-
-/* Slices and partition of a trial; d->part->n is 0 when nothing fits. All in
- * scratch. */
-static bool choose(const struct work *w, const struct trial *t, struct draft *d)
-{
-    struct slices *const s = arena_new(w->cx->scratch, struct slices, 1);
-    struct partition *const part =
-        arena_new(w->cx->scratch, struct partition, 1);
-    struct slices chunks;
-    *d = (struct draft){.s = s, .part = part};
-    return s && part && slices_make(w, t->resident_bytes, NULL, &chunks) &&
-           partition_make(w, &chunks, t->cap, &t->taste, part) &&
-           (part->n == 0 || partition_tune(w, &chunks, &t->fill, part, s));
-}
-
-/* The plan of what was chosen, if d->fits says so. All in scratch. */
-static bool finish_draft(const struct work *w, const struct recipe *how,
-                         struct draft *d)
-{
-    *d = (struct draft){.s = d->s, .part = d->part};
-    struct rects r;
-    if (!draft_emit(w, how, d)) {
-        return false;
-    }
-    if (d->p.n_step > MAX_EXECUTED || d->p.n_load_run > MAX_EXECUTED) {
-        return true;
-    }
-    if (!draft_place(w, how, d, &r)) {
-        return false;
-    }
-    if (d->fits && !draft_load(w, how, d, &r)) {
-        return false;
-    }
-    if (d->fits) {
-        d->p.peak_layer = peak_layer(w, d);
-        return plan_count(w, &d->p) && plan_time(w, &d->p, &d->p.latency_ns);
-    }
-    return true;
-}
-
-static bool make_draft(const struct work *w, const struct trial *t,
-                       struct draft *d)
-{
-    return choose(w, t, d) && (d->part->n == 0 || finish_draft(w, &t->how, d));
-}
 
 static bool copy(struct arena *a, void *dst_ptr, const void *src, uint64_t n,
                  uint64_t size)
@@ -180,7 +106,7 @@ static bool make_again(const struct work *w, const struct trial *t,
 {
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct draft d;
-    const bool ok = make_draft(w, t, &d) && set_in_flight(w, &d.p) &&
+    const bool ok = trial_draft(w, t, &d) && set_in_flight(w, &d.p) &&
                     keep_plan(w->cx->keep, w->l, &d.p, out);
     arena_rewind(w->cx->scratch, mark);
     return ok;
@@ -203,7 +129,7 @@ static bool try_least(const struct work *w, const struct trial *t,
                       struct draft *d, struct least *best)
 {
     const struct arena_mark mark = arena_mark(w->cx->scratch);
-    const bool ok = finish_draft(w, &t->how, d);
+    const bool ok = trial_finish(w, &t->how, d);
     if (ok && d->fits && d->p.peak < best->peak) {
         best->peak = d->p.peak;
         best->t = *t;
@@ -270,7 +196,7 @@ static bool fill_least(const struct work *w, uint64_t peak, struct trial *best)
         t.how.late = false;
         t.how.squeaks = SQUEAKS_LEAST;
         struct draft d;
-        if (!make_draft(w, &t, &d)) {
+        if (!trial_draft(w, &t, &d)) {
             return false;
         }
         if (d.fits && d.p.latency_ns < ns) {
@@ -290,7 +216,7 @@ static bool find_least(struct search *f, struct plan *out)
     const struct work *const w = &f->w;
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct slices s;
-    if (!slices_make(w, 0, NULL, &s)) {
+    if (!slices_make(w, 0, NULL, NULL, &s)) {
         return false;
     }
     const uint64_t need = partition_least(w, &s);
@@ -309,7 +235,7 @@ static bool find_least(struct search *f, struct plan *out)
             break;
         }
         const bool ok =
-            choose(w, &t, &d) &&
+            trial_choose(w, &t, &d) &&
             (d.part->n == 0 ||
              (pack_least(w, t, &d, &best) &&
               (best.peak != UINT64_MAX || pack_freely(w, t, &d, &best))));
@@ -321,9 +247,10 @@ static bool find_least(struct search *f, struct plan *out)
     if (best.peak == UINT64_MAX) {
         return diag_error(w->cx->diag, E_TOO_BIG, at_none(),
                           "every plan has more than %d executed instructions",
-                          MAX_EXECUTED);
+                          PLAN_MAX_EXECUTED);
     }
-    return fill_least(w, best.peak, &best.t) && make_again(w, &best.t, out);
+    f->t = best.t;
+    return fill_least(w, best.peak, &f->t) && make_again(w, &f->t, out);
 }
 
 /* ---- 2. the largest ---- */
@@ -341,12 +268,15 @@ static bool find_largest(struct search *f, struct plan *out)
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct least best = {.peak = UINT64_MAX};
     struct draft d;
-    const bool ok = choose(w, &t, &d) && pack_freely(w, t, &d, &best);
+    const bool ok = trial_choose(w, &t, &d) && pack_freely(w, t, &d, &best);
     arena_rewind(w->cx->scratch, mark);
     return ok && (best.peak == UINT64_MAX || make_again(w, &best.t, out));
 }
 
 /* ---- 3. a budget ---- */
+
+/* See recipe.high. */
+static const uint64_t every_other = 0x5555555555555555;
 
 /* What the search turns, one knob at a time. */
 enum knob {
@@ -364,7 +294,8 @@ struct knobs {
     /* CUT: residents, an index into w->cut. CAP: eighths of the room between
      * the least need and all there is, for buffers, so that cascades are cut
      * less. FILL: see struct filling; the rest is for loads ahead. SLICE: index
-     * into k_slices. TASTE: index into tastes. FIT: enum place_fit. ORDER: enum
+     * into k_slices. TASTE: index into tastes. FIT: 1: every
+     * other slice as high as it can be. ORDER: enum
      * place_order, the first one tried. */
     uint32_t x[N_KNOBS];
 };
@@ -408,7 +339,7 @@ static uint64_t stored_ns(const struct work *w, const struct slices *s)
 static uint64_t hash_of(const struct draft *d, const struct trial *t)
 {
     const uint64_t mul = 0x9e3779b97f4a7c15;
-    uint64_t h = t->resident_bytes * mul + (uint64_t)t->how.fit * PLACE_ORDERS +
+    uint64_t h = t->resident_bytes * mul + t->how.high * PLACE_ORDERS +
                  (uint64_t)t->how.order;
     for (uint32_t i = 0; i < d->part->n; i++) {
         const struct choice *const x = &d->part->x[i];
@@ -438,7 +369,7 @@ static bool try_trial(const struct work *w, struct trial t,
                       const struct knobs *at, struct found *best)
 {
     struct draft d;
-    if (!choose(w, &t, &d)) {
+    if (!trial_choose(w, &t, &d)) {
         return false;
     }
     t.how.order = (enum place_order)at->x[KNOB_ORDER];
@@ -450,7 +381,7 @@ static bool try_trial(const struct work *w, struct trial t,
         const struct arena_mark mark = arena_mark(w->cx->scratch);
         t.how.order =
             (enum place_order)((at->x[KNOB_ORDER] + i) % PLACE_ORDERS);
-        if (!finish_draft(w, &t.how, &d)) {
+        if (!trial_finish(w, &t.how, &d)) {
             return false;
         }
         fits = d.fits;
@@ -479,7 +410,7 @@ static bool try_knobs(const struct work *w, uint64_t budget,
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct slices s;
     const uint64_t resident_bytes = w->cut[x[KNOB_CUT]];
-    if (!slices_make(w, resident_bytes, NULL, &s)) {
+    if (!slices_make(w, resident_bytes, NULL, NULL, &s)) {
         return false;
     }
     const uint64_t bound = stored_ns(w, &s);
@@ -497,7 +428,7 @@ static bool try_knobs(const struct work *w, uint64_t budget,
                      .parts = k_slices[x[KNOB_SLICE]].parts},
             .taste = tastes[x[KNOB_TASTE]],
             .how = {.limit = budget,
-                    .fit = (enum place_fit)x[KNOB_FIT],
+                    .high = x[KNOB_FIT] * every_other,
                     .squeaks = SQUEAKS},
         };
         ok = try_trial(w, t, at, best);
@@ -514,7 +445,7 @@ static bool count_cuts(const struct work *w, uint64_t budget, uint32_t *n)
         const uint32_t mid = lo + (hi - lo) / 2;
         const struct arena_mark mark = arena_mark(w->cx->scratch);
         struct slices s;
-        if (!slices_make(w, w->cut[mid], NULL, &s)) {
+        if (!slices_make(w, w->cut[mid], NULL, NULL, &s)) {
             return false;
         }
         if (reserved(w, w->cut[mid]) <= budget &&
@@ -554,9 +485,12 @@ static bool turn(const struct work *w, uint64_t budget, uint64_t step,
         uint32_t by;
         uint32_t n;
     } turns[] = {
-        {KNOB_FILL, 2, EIGHTHS / 2 + 1}, {KNOB_CAP, 2, EIGHTHS / 2 + 1},
-        {KNOB_FIT, 1, PLACE_FITS},       {KNOB_SLICE, 1, ARRAY_LEN(k_slices)},
-        {KNOB_ORDER, 1, PLACE_ORDERS},   {KNOB_TASTE, 1, ARRAY_LEN(tastes)},
+        {KNOB_FILL, 2, EIGHTHS / 2 + 1},
+        {KNOB_CAP, 2, EIGHTHS / 2 + 1},
+        {KNOB_FIT, 1, 2},
+        {KNOB_SLICE, 1, ARRAY_LEN(k_slices)},
+        {KNOB_ORDER, 1, PLACE_ORDERS},
+        {KNOB_TASTE, 1, ARRAY_LEN(tastes)},
     };
     for (uint32_t i = 0; i < 2 && !is_enough(best); i++) {
         struct knobs k = best->at;
@@ -625,13 +559,25 @@ static bool find_plan(struct search *f, uint64_t budget)
         }
         step /= best->ns == so_far ? 4 : 2;
     }
+    if (best->ns > before_ns) {
+        best->ns = before_ns;
+        best->t = f->t;
+    }
+    if (!is_enough(best) &&
+        !trial_polish(w, budget, best->enough_ns + best->enough_ns / 512,
+                      &best->t, &best->ns)) {
+        return false;
+    }
     if (best->ns < before_ns) {
         struct plan p;
         if (!make_again(w, &best->t, &p)) {
             return false;
         }
         /* A shorter queue may cost what the search had gained. */
-        f->best = p.latency_ns < before_ns ? p : f->best;
+        if (p.latency_ns < before_ns) {
+            f->best = p;
+            f->t = best->t;
+        }
     }
     return true;
 }

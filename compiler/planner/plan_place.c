@@ -92,12 +92,22 @@ static void add(struct rects *r, struct rect x)
     }
 }
 
+static uint64_t mix(uint64_t h)
+{
+    h = (h ^ h >> 31) * 0x9e3779b97f4a7c15;
+    h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9;
+    return h ^ h >> 32;
+}
+
 /* Order of placement: inputs and outputs first and the same in all plans. */
 static uint64_t rank_of(const struct work *w, const struct recipe *how,
                         uint32_t buf, const struct rect *x)
 {
     const struct buffer *const b = &w->l->buf[buf];
     const bool is_io = b->is_input || b->is_output;
+    if (how->shuffle != 0) {
+        return 1 + (mix(how->shuffle + buf) >> 8);
+    }
     switch (how->order) {
     case PLACE_LONG_FIRST:
     case PLACE_LONG_MIXED:

@@ -261,8 +261,10 @@ static int64_t least_off(const struct work *w, const struct cascade *c,
         }
         const uint64_t top = top_of(w, c, under, t);
         const uint64_t need = needed_after(w, c, over, writer, t);
-        const int64_t d =
-            (int64_t)(top * y->row_bytes) - (int64_t)(need * x->row_bytes);
+        /* The last row has what pads the buffer, too. */
+        const uint64_t end =
+            top == y->rows ? w->full[under] : top * y->row_bytes;
+        const int64_t d = (int64_t)end - (int64_t)(need * x->row_bytes);
         if (top > 0 && need < x->rows && d > off) {
             off = d;
         }

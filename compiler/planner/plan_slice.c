@@ -11,7 +11,7 @@ static bool is_resident(const struct chunk *k, uint64_t resident_bytes)
 
 /* Whether chunk i can follow chunk i - 1 in one slice. */
 static bool joins(const struct work *w, const struct slices *s, uint32_t i,
-                  uint64_t slice_bytes, uint64_t bytes)
+                  uint64_t slice_bytes, const bool *begins, uint64_t bytes)
 {
     const struct chunk *const a = &w->c->chunk[i - 1];
     const struct chunk *const b = &w->c->chunk[i];
@@ -23,8 +23,10 @@ static bool joins(const struct work *w, const struct slices *s, uint32_t i,
     if (resident) {
         return b->res_off == a->res_off + a->raw_bytes;
     }
-    return !w->k->cand[b->layer].panels_cut ||
-           bytes + b->raw_bytes <= slice_bytes;
+    if (!w->k->cand[b->layer].panels_cut) {
+        return true;
+    }
+    return begins ? !begins[i] : bytes + b->raw_bytes <= slice_bytes;
 }
 
 static struct slice make_slice(const struct work *w, const struct slices *s,
@@ -102,7 +104,7 @@ uint64_t slices_slot(const struct slices *s, uint32_t lo, uint32_t hi)
 }
 
 bool slices_make(const struct work *w, uint64_t resident_bytes,
-                 const uint64_t *most, struct slices *s)
+                 const uint64_t *most, const bool *begins, struct slices *s)
 {
     const uint32_t n_layer = w->l->n_layer;
     struct arena *const a = w->cx->scratch;
@@ -141,7 +143,8 @@ bool slices_make(const struct work *w, uint64_t resident_bytes,
         for (uint32_t i = t->chunk0; i < end && !w->is_mapped && !picks;) {
             uint64_t bytes = w->c->chunk[i].raw_bytes;
             uint32_t j = i + 1;
-            while (j < end && joins(w, s, j, most ? most[y] : 0, bytes)) {
+            while (j < end &&
+                   joins(w, s, j, most ? most[y] : 0, begins, bytes)) {
                 bytes += w->c->chunk[j++].raw_bytes;
             }
             struct slice x = make_slice(w, s, i, j);

@@ -133,7 +133,7 @@ bool partition_tune(const struct work *w, const struct slices *chunks,
             t.stays[y] = true;
         }
     }
-    if (!slices_make(w, chunks->resident_bytes, t.most, out)) {
+    if (!slices_make(w, chunks->resident_bytes, t.most, fill->begins, out)) {
         return false;
     }
     for (uint32_t i = 0; i < p->n; i++) {

@@ -10,7 +10,9 @@ static const uint32_t stripes[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};
 
 enum {
     MAX_CASCADE = 64, /* layers */
-    LEAD_ROWS = 48    /* of the last layer: about the halo of a long cascade */
+    SMALL_LAYERS = 32,
+    SMALL_CHUNKS = 64,
+    LEAD_ROWS = 48 /* of the last layer: about the halo of a long cascade */
 };
 
 /* ---- who writes and reads a buffer ---- */
@@ -198,7 +200,9 @@ static bool is_useless(const struct work *w, const struct segment *s)
     if (w->opt->max_step_us > 0) {
         return false;
     }
-    if (s->bytes >= solo || s->hi - s->lo < 2) {
+    /* A cascade that holds more bytes than layers one by one may still be
+     * easier to pack; that is for those who have time for it. */
+    if ((s->bytes >= solo && !w->is_small) || s->hi - s->lo < 2) {
         return true;
     }
     for (uint32_t i = w->seg_at[s->hi]; i < w->n_seg; i++) {
@@ -456,6 +460,8 @@ bool work_make(struct work *w)
         w->align = w->c->align;
     }
     w->is_mapped = w->d->storage == STORAGE_MAPPED && all_raw;
+    w->is_small = !w->is_mapped && w->l->n_layer <= SMALL_LAYERS &&
+                  w->c->n_chunk > 0 && w->c->n_chunk <= SMALL_CHUNKS;
     w->before_ns =
         arena_new(w->cx->scratch, uint64_t, (uint64_t)w->l->n_layer + 1);
     w->first_chunk = arena_new(w->cx->scratch, uint32_t, w->l->n_layer);

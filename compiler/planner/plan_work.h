@@ -60,6 +60,7 @@ struct work {
     const struct options *opt;
     struct cx *cx;
     bool is_mapped;
+    bool is_small;    /* so that there is time to polish plans */
     uint64_t align;   /* of slices in memory: 64 unless every chunk is raw */
     uint64_t *full;   /* per buffer: bytes held in full, x 64 */
     uint32_t *writer; /* layers that write a buffer, ascending */
@@ -154,10 +155,12 @@ struct slices {
 bool slices_allow(const struct slices *s, const struct segment *x);
 /* The largest streamed slice of layers [lo, hi), room. */
 uint64_t slices_slot(const struct slices *s, uint32_t lo, uint32_t hi);
-/* Slices of up to most[y] bytes for layer y (at least one chunk; NULL: of one);
- * what must be in one piece is. */
+/* Slices of up to most[y] bytes for layer y (at least one chunk; NULL: of one),
+ * or from each chunk that `begins` one (NULL: no); what must be in one piece
+ * is. */
 NODISCARD bool slices_make(const struct work *w, uint64_t resident_bytes,
-                           const uint64_t *most, struct slices *s);
+                           const uint64_t *most, const bool *begins,
+                           struct slices *s);
 
 /* ---- partitions (plan_choose.c) ---- */
 
@@ -195,6 +198,7 @@ struct filling {
     uint32_t eighths;     /* of that beyond its need, for slices */
     uint64_t slice_bytes; /* at most */
     uint32_t parts;       /* slices of a layer at once in memory; >= 1 */
+    const bool *begins;   /* chunks that begin a slice; NULL: as said above */
 };
 /* Slices and regions that fill each segment so: large ones, as many as can be
  * held. (plan_tune.c) */
@@ -254,11 +258,6 @@ enum place_order {
     PLACE_EARLY_MIXED
 };
 enum { PLACE_ORDERS = 6 };
-/* Of slices: at the lowest address that is free, or every other one at the
- * highest. */
-enum place_fit { PLACE_LOW, PLACE_BOTH_ENDS };
-enum { PLACE_FITS = 2 };
-
 /* What lies as high as it can instead of as low: nothing, groups, every other
  * unit. */
 enum place_side { PLACE_ALL_LOW, PLACE_GROUPS_HIGH, PLACE_HALF_HIGH };
@@ -267,8 +266,11 @@ enum { PLACE_SIDES = 3 };
 struct recipe {
     uint64_t limit; /* bytes of arena */
     enum place_order order;
-    enum place_fit fit;
     enum place_side side;
+    uint64_t shuffle; /* buffers are placed in an order made from it; 0: that of
+                         `order` */
+    uint64_t high;    /* bit i % 64: slice i lies as high as it can, not low */
+    uint64_t defer;   /* bit i % 64: its load starts as late as it can */
     uint32_t squeaks; /* times that what did not fit may come first instead */
     bool late;        /* loads start as late as can be, for the least peak */
 };
@@ -335,6 +337,38 @@ NODISCARD bool plan_time(const struct work *w, const struct plan *p,
 uint64_t plan_row_end(const struct plan_box *b, uint64_t rows, int64_t iter);
 /* Sets streamed_bytes, read_bytes, longest_step_ns. */
 NODISCARD bool plan_count(const struct work *w, struct plan *p);
+
+/* ---- trials (plan_trial.c) ---- */
+
+enum { PLAN_MAX_EXECUTED = 1 << 21 };
+
+/* What makes a plan, so that the best can be made again. */
+struct trial {
+    uint64_t resident_bytes;
+    uint64_t cap;                 /* of a segment's need */
+    const struct partition *part; /* NULL: the cheapest below the cap */
+    struct filling fill;
+    struct taste taste;
+    struct recipe how;
+};
+/* Slices and partition of a trial; d->part->n is 0 when nothing fits. All in
+ * scratch. */
+NODISCARD bool trial_choose(const struct work *w, const struct trial *t,
+                            struct draft *d);
+/* The plan of what was chosen, if d->fits says so. All in scratch. */
+NODISCARD bool trial_finish(const struct work *w, const struct recipe *how,
+                            struct draft *d);
+/* Both. */
+NODISCARD bool trial_draft(const struct work *w, const struct trial *t,
+                           struct draft *d);
+
+/* Changes the best trial here and there, at random but always alike, and keeps
+ * what makes it faster, down to enough_ns. For networks so small that it can be
+ * done often (w->is_small). `best` comes to point into scratch. (plan_polish.c)
+ */
+NODISCARD bool trial_polish(const struct work *w, uint64_t budget,
+                            uint64_t enough_ns, struct trial *best,
+                            uint64_t *best_ns);
 
 /* ---- certificate (plan_bound.c) ---- */
 
