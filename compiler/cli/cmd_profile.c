@@ -29,6 +29,7 @@ struct timed_layer {
     const char *name;
     const char *algorithm;
     struct sample sample;
+    double seldom_ns;
 };
 
 struct profile {
@@ -45,6 +46,7 @@ struct profile {
     uint32_t cap_layer;
     uint32_t n_load;
     double error; /* of the layers' times, root of the mean square */
+    double worst; /* of a layer or load, seldom longer over predicted */
 };
 
 /* ---- arguments ---- */
@@ -115,10 +117,12 @@ struct timed {
     struct layers layers;
     struct cands cands;
     struct run_model model;
-    double *layer_ns; /* least time of each layer's boxes */
-    double idle_ns;   /* between two loads, where loads are what takes time */
-    double gap_ns;    /* between two boxes */
+    double *layer_ns; /* usual time of each layer's boxes */
+    double *layer_seldom_ns;
+    double idle_ns; /* between two loads, where loads are what takes time */
+    double gap_ns;  /* between two boxes */
     struct sample *load;
+    double *load_seldom_ns;
     uint32_t n_load;
 };
 
@@ -147,6 +151,12 @@ static double usual_ns(double *ns, uint32_t n)
     return ns[n / 2];
 }
 
+/* One in ten is longer. After usual_ns. */
+static double seldom_ns(const double *ns, uint32_t n)
+{
+    return ns[n * 9 / 10];
+}
+
 /* Events i, i + n, ... are the same box in each run. */
 static bool time_boxes(struct profile *p, const struct run_trace *trace,
                        struct timed *t)
@@ -157,7 +167,8 @@ static bool time_boxes(struct profile *p, const struct run_trace *trace,
     double gap[RUNS];
     double gaps = 0;
     t->layer_ns = arena_new(p->cx->keep, double, t->layers.n_layer);
-    if (!t->layer_ns) {
+    t->layer_seldom_ns = arena_new(p->cx->keep, double, t->layers.n_layer);
+    if (!t->layer_ns || !t->layer_seldom_ns) {
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -167,6 +178,7 @@ static bool time_boxes(struct profile *p, const struct run_trace *trace,
             gap[run] = i > 0 ? (double)(e->begin_ns - e[-1].end_ns) : 0;
         }
         t->layer_ns[lane->event[i].ix] += usual_ns(ns, RUNS);
+        t->layer_seldom_ns[lane->event[i].ix] += seldom_ns(ns, RUNS);
         gaps += usual_ns(gap, RUNS);
     }
     t->gap_ns = n > 1 ? gaps / (n - 1) : 0;
@@ -187,7 +199,8 @@ static bool time_loads(struct profile *p, const struct run_trace *trace,
     struct loaded *const of =
         arena_new(p->cx->scratch, struct loaded, m->n_chunk);
     t->load = arena_new(p->cx->keep, struct sample, m->n_chunk);
-    if (!of || !t->load) {
+    t->load_seldom_ns = arena_new(p->cx->keep, double, m->n_chunk);
+    if (!of || !t->load || !t->load_seldom_ns) {
         return false;
     }
     for (uint32_t i = 0; i < lane->n; i++) {
@@ -213,6 +226,7 @@ static bool time_loads(struct profile *p, const struct run_trace *trace,
         struct sample *const s = &t->load[t->n_load++];
         *s = (struct sample){.amount = {1, 0, 0},
                              .ns = usual_ns(of[i].ns, of[i].n)};
+        t->load_seldom_ns[t->n_load - 1] = seldom_ns(of[i].ns, of[i].n);
         const struct flx_chunk *const c = &m->chunk[i];
         const uint32_t n = run_load_chunks(m, 0, i);
         for (uint32_t k = 0; k < n; k++) {
@@ -318,6 +332,8 @@ static void report(struct profile *p, const double cost[FIT_MAX])
         const struct sample *const s = &p->layer[i].sample;
         const double ns = fit_predict(s, SPEED_COUNT, cost);
         sum += (ns / s->ns - 1) * (ns - s->ns);
+        p->worst =
+            fmax(p->worst, p->layer[i].seldom_ns / (ns + (double)p->d.step_ns));
         all += s->ns;
         buf_printf(p->text, "%-38s %-10s %9.1f %9.1f\n", p->layer[i].name,
                    p->layer[i].algorithm, s->ns / 1e3, ns / 1e3);
@@ -352,6 +368,7 @@ static bool measure_net(struct profile *p, const char *name,
         x->name = buf_text(&text);
         x->algorithm = t.cands.cand[i].algorithm;
         x->sample = sample_of(p, &t, i);
+        x->seldom_ns = t.layer_seldom_ns[i];
     }
     p->d.step_ns = (uint64_t)t.gap_ns;
     return true;
@@ -413,6 +430,12 @@ static bool measure_storage(struct profile *p)
         decode_ns += s->ns - fit_predict(s, READ + 1, cost);
         decoded += s->amount[DECODE];
     }
+    for (uint32_t i = 0; i < raw.n_load; i++) {
+        const struct sample *const s = &raw.load[i];
+        p->worst =
+            fmax(p->worst, raw.load_seldom_ns[i] /
+                               (fit_predict(s, READ + 1, cost) + raw.idle_ns));
+    }
     p->n_load = raw.n_load + packed.n_load;
     p->d.storage = STORAGE_READ;
     p->d.read_latency_ns = (uint64_t)(cost[LATENCY] + raw.idle_ns);
@@ -443,6 +466,7 @@ static bool measure(struct profile *p)
     if (!p->d.name || !measure_kernels(p) || !measure_storage(p)) {
         return false;
     }
+    p->d.margin_percent = (uint64_t)fmax(0, ceil(100 * (p->worst - 1)));
     struct buf *const b = p->text;
     struct buf file;
     buf_init(&file, cx->keep);

@@ -37,6 +37,8 @@ struct device {
     uint64_t speed[SPEED_COUNT];  /* > 0 */
     uint64_t cache_bytes; /* larger weights come from memory for every block of
                              pixels; UINT64_MAX: never */
+    uint64_t margin_percent; /* by so much a box or a load may take longer than
+                                all of this says; in bounds, not in latencies */
 };
 
 #endif

@@ -6,7 +6,9 @@
  * looked for one waits for the boxes up to the next boundary that both plans
  * have; these for their loads, none of which may have come when the plan was
  * entered shortly before; then loads that have begun meanwhile are waited for,
- * what is live is moved and the arena's top given back. */
+ * what is live is moved and the arena's top given back. Chunks of a resident
+ * load that are there by turns are a read each. All of it may take longer by
+ * the profile's margin. */
 
 enum { NS_PER_US = 1000 };
 
@@ -31,16 +33,19 @@ struct from {
     uint64_t n_edge;
 };
 
+/* The longest that a load takes, whatever is there of it. */
 static uint64_t cold_ns(const struct chunks *c, const struct device *d,
                         const struct plan_load *b)
 {
+    const uint64_t n_read = b->resident ? (b->n_chunk + 1) / 2 : 1;
     uint64_t stored = 0;
     uint64_t decoded = 0;
     for (uint32_t i = b->chunk0; i < b->chunk0 + b->n_chunk; i++) {
         stored += c->chunk[i].stored_bytes;
         decoded += c->chunk[i].codec == CODEC_ZSTD ? c->chunk[i].raw_bytes : 0;
     }
-    return device_load_ns(d, stored, decoded);
+    return device_load_ns(d, stored, decoded) +
+           (n_read - 1) * d->read_latency_ns;
 }
 
 static void sum_times(const struct chunks *c, const struct cands *k,
@@ -160,8 +165,10 @@ static void wait_between(const struct from *f, const struct plan *to,
                         f->load_ns[size_min(ahead, loads)] +
                         drain_ns(f, q->box, loads) +
                         move_ns(f, to, q->lo, q->hi);
+    uint64_t more;
+    const bool fits = size_mul(&more, ns / 100 + 1, f->d->margin_percent);
     out->n_box = size_max(out->n_box, q->box - p);
-    out->ns = size_max(out->ns, ns);
+    out->ns = size_max(out->ns, fits ? ns + more : UINT64_MAX);
 }
 
 static struct plan_delay delay_to(const struct from *f, const struct plan *to)

@@ -35,14 +35,14 @@ NODISCARD bool plan_trace(const struct layers *l, const struct chunks *c,
 /* How long a switch can take, from the request to the new plan. */
 struct plan_delay {
     uint64_t n_box; /* executed after it was asked for, that under way too */
-    uint64_t ns;    /* as predicted, whatever has been loaded before */
+    uint64_t ns;    /* a bound, of what the profile says with its margin,
+                       whatever has been loaded before */
 };
 
 /* The worst delay from plan i to plan j of the set's first n, at out[i * n +
  * j]; 0 where they are the same. Everything has been checked, so that idle
- * points meet. A request between runs waits for nobody and is not counted. The
- * time leaves out that a load of residents may be several reads. false:
- * E_MEMORY reported. Cost: n * (steps + loads), n^2 * boundaries^2. */
+ * points meet. A request between runs waits for nobody and is not counted.
+ * false: E_MEMORY reported. Cost: n * (steps + loads), n^2 * boundaries^2. */
 NODISCARD bool plan_switch_delays(const struct layers *l,
                                   const struct chunks *c, const struct cands *k,
                                   const struct device *d,

@@ -37,13 +37,15 @@ struct run_switched {
 };
 
 /* All tries from one plan to another: asked for before each step in turn, in
- * an inference each, and obeyed in it. */
+ * n_run inferences each, and obeyed in them. What the system does besides may
+ * lengthen some, so that of one step's tries the shortest counts. */
 struct run_pair {
     uint32_t from;
     uint32_t to;
     uint32_t n_try;
-    uint32_t us;   /* the longest, from request to done */
-    uint32_t step; /* the most steps in between */
+    uint32_t us;      /* the longest of any step, from request to done */
+    uint32_t us_most; /* of any try */
+    uint32_t step;    /* the most steps in between */
 };
 
 struct run_result {

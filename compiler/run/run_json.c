@@ -72,7 +72,7 @@ static bool add_pairs(const struct run_result *r, cJSON *o)
         cJSON *e = add_object(list);
         if (!e || !num(e, "from", w->from) || !num(e, "to", w->to) ||
             !num(e, "tries", w->n_try) || !num(e, "steps", w->step) ||
-            !num(e, "us", w->us)) {
+            !num(e, "us", w->us) || !num(e, "us_most", w->us_most)) {
             return false;
         }
     }

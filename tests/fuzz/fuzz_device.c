@@ -16,6 +16,7 @@ static bool is_same(const struct device *a, const struct device *b)
            a->decode_bytes_per_ms == b->decode_bytes_per_ms &&
            a->loader_shares_core == b->loader_shares_core &&
            a->step_ns == b->step_ns && a->cache_bytes == b->cache_bytes &&
+           a->margin_percent == b->margin_percent &&
            memcmp(a->speed, b->speed, sizeof a->speed) == 0;
 }
 

@@ -44,6 +44,7 @@ static void device_read__turns_units_into_the_planners(void **state)
     assert_int_equal(d.speed[SPEED_TRANSFORM], 8);
     assert_int_equal(d.speed[SPEED_EXP], 83);
     assert_true(d.cache_bytes == UINT64_MAX);
+    assert_int_equal(d.margin_percent, 0);
 }
 
 static void device_read__takes_what_may_be_missing(void **state)
@@ -52,6 +53,7 @@ static void device_read__takes_what_may_be_missing(void **state)
     struct device d;
     const char *const text = arena_printf(&f->keep,
                                           "%sexp 1 Gop/s\ncache 2 MiB\n"
+                                          "margin 145 %%\n"
                                           "winograd 3 GMAC/s\n"
                                           "transform 40 Mop/s\n",
                                           good);
@@ -60,6 +62,7 @@ static void device_read__takes_what_may_be_missing(void **state)
     assert_int_equal(d.speed[SPEED_TRANSFORM], 40);
     assert_int_equal(d.speed[SPEED_EXP], 1000);
     assert_int_equal(d.cache_bytes, 2 << 20);
+    assert_int_equal(d.margin_percent, 145);
 }
 
 /* `good` with one line replaced (NULL: taken out). */
@@ -155,6 +158,7 @@ static void device_read__prints_what_it_reads_back(void **state)
     assert_int_equal(a.step_ns, b.step_ns);
     assert_memory_equal(a.speed, b.speed, sizeof a.speed);
     assert_true(a.cache_bytes == b.cache_bytes);
+    assert_true(a.margin_percent == b.margin_percent);
 }
 
 /* Each target names a profile that the build ships. */

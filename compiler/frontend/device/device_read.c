@@ -23,6 +23,7 @@ static const struct unit per_us[] = {{"MB/s", 1}, {"GB/s", 1000}, {NULL, 0}};
 static const struct unit macs[] = {{"MMAC/s", 1}, {"GMAC/s", 1000}, {NULL, 0}};
 static const struct unit ops[] = {{"Mop/s", 1}, {"Gop/s", 1000}, {NULL, 0}};
 static const struct unit bytes[] = {{"KiB", 1024}, {"MiB", 1048576}, {NULL, 0}};
+static const struct unit percent[] = {{"%", 1}, {NULL, 0}};
 static const struct unit ns[] = {
     {"ns", 1}, {"us", 1000}, {"ms", 1000000}, {NULL, 0}};
 
@@ -38,9 +39,11 @@ struct field {
     const struct unit *unit;
     const char *const *choice;
     uint32_t part; /* not 0: may be missing, and is then so many tenths of a
-                      time less than `gemm`; NEVER: then it is UINT64_MAX */
+                      time less than `gemm`; NEVER: then it is UINT64_MAX,
+                      NOTHING: 0 */
 };
 #define NEVER UINT32_MAX
+#define NOTHING (UINT32_MAX - 1)
 enum { KEY_NAME, KEY_STORAGE, KEY_SHARES };
 static const struct field fields[] = {
     [KEY_NAME] = {.key = "name", .kind = FIELD_NAME},
@@ -68,6 +71,7 @@ static const struct field fields[] = {
     NUMBER("transform", SPEED, speed[SPEED_TRANSFORM], ops, 2500),
     NUMBER("exp", SPEED, speed[SPEED_EXP], ops, 240),
     NUMBER("cache", AMOUNT, cache_bytes, bytes, NEVER),
+    NUMBER("margin", AMOUNT, margin_percent, percent, NOTHING),
 #undef NUMBER
 };
 
@@ -124,8 +128,9 @@ static bool read_number(struct cx *cx, const struct line *x,
     if (!u->name) {
         return diag_error(
             cx->diag, E_DEVICE, at_line(x->number),
-            "key '%s': unit '%s' is none of its units (%s, %s...)", f->key,
-            x->word[2], f->unit[0].name, f->unit[1].name);
+            "key '%s': unit '%s' is none of its units (%s%s%s...)", f->key,
+            x->word[2], f->unit[0].name, f->unit[1].name ? ", " : "",
+            f->unit[1].name ? f->unit[1].name : "");
     }
     if (!size_mul(&v, v, u->factor) || v > UINT64_MAX >> 24) {
         return bad(cx, x, "a smaller number");
@@ -181,8 +186,9 @@ static bool read_field(struct cx *cx, const struct line *x,
 static void set_default(const struct field *f, struct device *d)
 {
     const uint64_t v =
-        f->part == NEVER
-            ? UINT64_MAX
+        f->part == NEVER ? UINT64_MAX
+        : f->part == NOTHING
+            ? 0
             : size_max(1, d->speed[SPEED_GEMM] / f->part * 10 +
                               d->speed[SPEED_GEMM] % f->part * 10 / f->part);
     memcpy((unsigned char *)d + f->off, &v, sizeof v);
