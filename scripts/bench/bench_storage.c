@@ -4,8 +4,8 @@
  *
  * Reads the file's first TOTAL_BYTES (a multiple of REQUEST_BYTES) with direct
  * storage through the port, as flx_load_run does: request after request to the
- * same place, as the slot of a streamed layer, and dd's buffer, is. Prints
- * MB/s, the share of a core that this thread took, and the GB/s of the port's
+ * same place, as the slot of a streamed layer, and dd's buffer, is, in large pages
+ * as flexrun's arena has. Prints MB/s, the share of a core that this thread took, and the GB/s of the port's
  * checksum over what was read, from memory and from the cache. Run by
  * scripts/storage-run. */
 #include <stdint.h>
@@ -44,11 +44,12 @@ int main(int argc, char **argv)
     }
     const uint32_t request = (uint32_t)strtoul(argv[2], NULL, 10);
     const uint32_t total = (uint32_t)strtoul(argv[3], NULL, 10);
-    uint8_t *const data = flx_posix_arena(total, FLX_POSIX_READ_ALIGN);
+    uint8_t *const data = flx_posix_arena(total, FLX_POSIX_LARGE_PAGE);
     if (request == 0 || total % request != 0 || !data ||
         flx_posix_open(&posix, argv[1], FLX_POSIX_DIRECT, 1, &port) != FLX_OK) {
         return 1;
     }
+    flx_posix_arena_large(data, total);
     /* Pages first: memory that an arena has used before. */
     for (uint32_t i = 0; i < total; i += FLX_POSIX_READ_ALIGN) {
         data[i] = 1;

@@ -56,11 +56,11 @@ static void reads__that_fail_end_the_run_and_nothing_else(void **state)
     (void)state;
     static const struct rt_options k_options[] = {
         {.n_thread = 3}, {.n_thread = 3, .compress = true}};
-    static const char *const k_name[] = {[FAULT_START] = "fail to start",
-                                         [FAULT_FINISH] = "fail",
-                                         [FAULT_SHORT] = "come short",
+    static const char *const k_name[] = {[FAULT_START] = "that fail to start",
+                                         [FAULT_FINISH] = "that fail",
+                                         [FAULT_SHORT] = "that come short",
                                          [FAULT_FLIP] = "with flipped bits",
-                                         [FAULT_STALL] = "stall"};
+                                         [FAULT_STALL] = "that stall"};
     uint64_t n_fault[FAULT_STALL + 1] = {0};
     for (uint32_t o = 0; o < 2; o++) {
         struct rt_model m;
@@ -83,7 +83,7 @@ static void reads__that_fail_end_the_run_and_nothing_else(void **state)
         rt_model_free(&m);
     }
     for (uint32_t fault = FAULT_START; fault <= FAULT_STALL; fault++) {
-        print_message("faults: reads: %s %llu\n", k_name[fault],
+        print_message("faults: reads %s %llu\n", k_name[fault],
                       (unsigned long long)n_fault[fault]);
     }
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -107,6 +108,19 @@ static uint32_t next_piece(const struct flx_posix *p, uint32_t off,
     return len - len % unit;
 }
 
+/* A read that was interrupted goes on; one that the system has no room for now
+ * does a number of times. */
+enum { MAX_AGAIN = 1000 };
+
+static bool may_retry(uint32_t *n_again)
+{
+    if (errno == EAGAIN && (*n_again)++ < MAX_AGAIN) {
+        (void)sched_yield();
+        return true;
+    }
+    return errno == EINTR;
+}
+
 static enum flx_err read_all(const struct flx_posix *p, uint32_t off,
                              uint8_t *dst, uint32_t len)
 {
@@ -121,6 +135,7 @@ static enum flx_err read_all(const struct flx_posix *p, uint32_t off,
         return FLX_E_STORAGE;
     }
     bool is_direct = true; /* until the file system says no */
+    uint32_t n_again = 0;
     while (len > beyond) {
         int fd;
         uint32_t piece = next_piece(p, off, dst, len, &fd);
@@ -132,7 +147,7 @@ static enum flx_err read_all(const struct flx_posix *p, uint32_t off,
         const ssize_t n = pread(fd, dst, piece, (off_t)off);
         if (n < 0 && errno == EINVAL && fd != p->fd) {
             is_direct = false;
-        } else if (n == 0 || (n < 0 && errno != EINTR)) {
+        } else if (n == 0 || (n < 0 && !may_retry(&n_again))) {
             return FLX_E_STORAGE;
         } else if (n > 0) {
             off += (uint32_t)n;
