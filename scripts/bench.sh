@@ -7,7 +7,8 @@
 # Ends with an error if outputs differ from those of ONNX Runtime.
 #   --rounds N    turns per network and number of threads (default 7)
 #   --only LIST   these networks only, and prints instead of writing
-#   --kernels     also times the convolution kernels, with gcc and clang
+#   --kernels     also times the convolution kernels and their micro-kernel,
+#                 with gcc and clang
 #   --errors      also compares with a double-precision run: minutes
 # FLEXC_BUILD is the build folder (default build/), FLEXC_BENCH_CORES the cores
 # (default 0,1; the first is used with one thread). On demand, never in CI: a
@@ -54,14 +55,17 @@ fi
 for option in "$@"; do
     [ "$option" = --kernels ] || continue
     flexc_need clang
-    rm -f "$work"/bench_conv-*
+    rm -f "$work"/bench_conv-* "$work"/bench_micro-*
     for compiler in gcc clang; do
         for target in x86-64-v3 x86-64-v4; do
-            say "building bench_conv with $compiler for $target"
-            "$compiler" -D_XOPEN_SOURCE=700 -std=gnu11 -O3 -ffp-contract=off \
-                "-march=$target" -I"$root/runtime/include" \
-                -I"$root/runtime/kernels" "$root/scripts/bench/bench_conv.c" \
-                -o "$work/bench_conv-$compiler-$target" -lm
+            for bench in bench_conv bench_micro; do
+                say "building $bench with $compiler for $target"
+                "$compiler" -D_XOPEN_SOURCE=700 -std=gnu11 -O3 \
+                    -ffp-contract=off "-march=$target" \
+                    -I"$root/runtime/include" -I"$root/runtime/kernels" \
+                    "$root/scripts/bench/$bench.c" \
+                    -o "$work/$bench-$compiler-$target" -lm
+            done
         done
     done
 done

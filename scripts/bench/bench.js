@@ -235,6 +235,27 @@ function kernels() {
     return list;
 }
 
+// The micro-kernel alone: shares of the peak, in percent.
+function micro() {
+    const list = [];
+    for (const compiler of ['gcc', 'clang']) {
+        for (const target of ['x86-64-v3', 'x86-64-v4']) {
+            const program = path.join(work, `bench_micro-${compiler}-${target}`);
+            const r = spawnSync('taskset', ['-c', cores[0], program],
+                                {encoding: 'utf8'});
+            if (r.status !== 0) {
+                continue;
+            }
+            for (const m of r.stdout.matchAll(
+                /^\s*(\d+x\d+)\s+K\s+(\d+):\s+([\d.]+) % of peak, median\s+([\d.]+)/gm)) {
+                list.push({compiler, target, tile: m[1], k: Number(m[2]),
+                           best: Number(m[3]), median: Number(m[4])});
+            }
+        }
+    }
+    return list;
+}
+
 // ---- the document ----
 
 const mib = (bytes) => (bytes / 2 ** 20).toFixed(0);
@@ -277,6 +298,20 @@ function kernelTable(list) {
             ...rows].join('\n');
 }
 
+function microTable(list) {
+    const ks = [...new Set(list.map((k) => k.k))];
+    const keys = [...new Set(list.map((k) => `${k.compiler} ${k.target} | ${k.tile}`))];
+    const rows = keys.map((key) => {
+        const of = list.filter((k) => `${k.compiler} ${k.target} | ${k.tile}` === key);
+        return `| ${key} | ${ks.map((k) => {
+            const x = of.find((y) => y.k === k);
+            return `${x.median.toFixed(0)} to ${x.best.toFixed(0)}`;
+        }).join(' | ')} |`;
+    });
+    return [`| built by, for | tile | ${ks.map((k) => `K = ${k}`).join(' | ')} |`,
+            `|---|---|${ks.map(() => '---|').join('')}`, ...rows].join('\n');
+}
+
 function page(result) {
     const m = result.machine;
     const parts = [`# Benchmarks
@@ -315,6 +350,13 @@ a loop in registers reaches: ${peaks.join(', ')}. Error: largest
 over largest value, against double precision, at sampled pixels.
 
 ${kernelTable(result.kernels)}
+
+## Micro-kernel
+
+A tile of rows by output channels, K multiply-adds each, alone: percent of the
+peak of multiply-adds, median and best of 15 runs.
+
+${microTable(result.micro)}
 `);
     }
     return parts.join('\n');
@@ -342,6 +384,7 @@ function main() {
         },
         networks: [],
         kernels: [],
+        micro: [],
     };
     for (const net of known) {
         prepare(net);
@@ -352,6 +395,7 @@ function main() {
     }
     if (options.includes('--kernels')) {
         result.kernels = kernels();
+        result.micro = micro();
     }
     console.log(page(result));
     if (only.length === 0) {

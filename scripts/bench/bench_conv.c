@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench_peak.h"
 #include "k_conv.h"
 #include "k_depthwise.h"
 #include "k_gemv.h"
@@ -117,51 +117,6 @@ struct entry {
      {run_direct_##NAME, run_wino4_##NAME, run_wino6_##NAME}},
 static const struct entry entries[] = {SHAPES(ENTRY)};
 enum { N_ENTRY = sizeof entries / sizeof entries[0], MAX_RUNS = 64 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* Multiply-adds in registers only, GFLOP/s: twelve chains. */
-static double peak_gflops(void)
-{
-    float zero[12 * FLX_LANES] = {0};
-    double best = 0;
-    for (int r = 0; r < 5; r++) {
-        flx_v c[12];
-        for (int i = 0; i < 12; i++) {
-            c[i] = flx_load(zero + i * FLX_LANES);
-        }
-        flx_v a = flx_splat(1.0f + (float)(r & 1));
-        flx_v b = flx_splat(0.5f);
-        flx_v c0 = c[0], c1 = c[1], c2 = c[2], c3 = c[3], c4 = c[4], c5 = c[5];
-        flx_v c6 = c[6], c7 = c[7], c8 = c[8], c9 = c[9], c10 = c[10];
-        flx_v c11 = c[11];
-        const int n = 1000000;
-        const double t = now();
-        for (int i = 0; i < n; i++) {
-#define CHAIN(C)                                                               \
-    C = flx_vfma(a, b, C);                                                     \
-    __asm__ volatile("" : "+x"(C));
-            CHAIN(c0)
-            CHAIN(c1)
-            CHAIN(c2)
-            CHAIN(c3) CHAIN(c4) CHAIN(c5) CHAIN(c6) CHAIN(c7) CHAIN(c8)
-                CHAIN(c9) CHAIN(c10) CHAIN(c11)
-        }
-        const double g = 24.0 * FLX_LANES * n / (now() - t) * 1e-9;
-        best = g > best ? g : best;
-        c0 = c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7 + c8 + c9 + c10 + c11;
-        float out[FLX_LANES];
-        flx_store(out, c0);
-        volatile float sink = out[0];
-        (void)sink;
-    }
-    return best;
-}
 
 static uint32_t seed = 1;
 
@@ -284,9 +239,9 @@ static void bench(const struct entry *e, int runs, double peak)
     }
     for (int r = 0; r < runs; r++) {
         for (int f = 0; f < n_fn; f++) {
-            const double t = now();
+            const double t = bench_now();
             e->fn[f](&call);
-            ms[f][r] = (now() - t) * 1e3;
+            ms[f][r] = (bench_now() - t) * 1e3;
         }
     }
     const double flop = 2.0 * (double)n_out * (double)rows;
@@ -314,7 +269,7 @@ int main(int argc, char **argv)
 {
     int runs = argc > 1 ? atoi(argv[1]) : 9;
     runs = runs < 1 ? 1 : runs > MAX_RUNS ? MAX_RUNS : runs;
-    const double peak = peak_gflops();
+    const double peak = bench_peak();
     printf("%d lanes, peak %.1f GFLOP/s\n", FLX_LANES, peak);
     for (int i = 0; i < N_ENTRY; i++) {
         int is_wanted = argc <= 2;
