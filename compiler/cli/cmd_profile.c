@@ -66,6 +66,20 @@ static bool set_storage(struct profile *p, const char *v)
                       "'%s' is not cached, direct or memory", v);
 }
 
+static bool set_target(struct profile *p, const char *v)
+{
+    p->target = target_find(v);
+    if (!p->target) {
+        return diag_error(p->cx->diag, E_TARGET, at_option("--target"),
+                          "'%s' is no target; --target list names them", v);
+    }
+    return target_runs_here(p->target) ||
+           diag_error(p->cx->diag, E_TARGET, at_option("--target"),
+                      "code for %s does not run on this machine, %s; profile "
+                      "on the device itself, or write its profile by hand",
+                      v, target_find("host")->name);
+}
+
 static bool set_option(struct profile *p, const char *name, const char *v)
 {
     if (strcmp(name, "--folder") == 0) {
@@ -76,10 +90,7 @@ static bool set_option(struct profile *p, const char *name, const char *v)
         return set_storage(p, v);
     }
     if (strcmp(name, "--target") == 0) {
-        p->target = target_find(v);
-        return p->target ||
-               diag_error(p->cx->diag, E_TARGET, at_option(name),
-                          "'%s' is no target; --target list names them", v);
+        return set_target(p, v);
     }
     return diag_error(p->cx->diag, E_USAGE, at_option(name),
                       "unknown; flexc profile has --target, --storage and "

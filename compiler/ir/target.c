@@ -62,6 +62,23 @@ static const char *host_name(void)
 #endif
 }
 
+bool target_runs_here(const struct target *t)
+{
+    static const char *const levels[] = {"x86-64", "x86-64-v3", "x86-64-v4"};
+    const char *host = host_name();
+    if (strcmp(t->name, host) == 0 || strcmp(t->name, "generic") == 0) {
+        return true;
+    }
+    bool is_lower = false; /* t comes before the host */
+    for (uint32_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        if (strcmp(levels[i], host) == 0) {
+            return is_lower;
+        }
+        is_lower = is_lower || strcmp(levels[i], t->name) == 0;
+    }
+    return false;
+}
+
 const struct target *target_at(uint32_t i)
 {
     return i < sizeof targets / sizeof targets[0] ? &targets[i] : NULL;

@@ -3,6 +3,7 @@
 #ifndef FLEXC_IR_TARGET_H
 #define FLEXC_IR_TARGET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum target_class { CLASS_HOSTED, CLASS_MCU };
@@ -20,6 +21,8 @@ struct target {
 /* NULL when there is none of that name. "host" gives the target of the machine
  * this program was compiled for. */
 const struct target *target_find(const char *name);
+/* Code for t runs on the machine that this program runs on. */
+bool target_runs_here(const struct target *t);
 /* i = 0, 1, ...; NULL at the end. */
 const struct target *target_at(uint32_t i);
 

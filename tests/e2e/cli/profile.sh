@@ -30,6 +30,7 @@ refuses() {
 
 refuses 2 --target a.dev --target
 refuses 2 z80 a.dev --target z80
+refuses 2 'does not run on this machine' a.dev --target cortex-m4
 refuses 2 --storage a.dev --storage tape
 refuses 2 --quick a.dev --quick yes
 refuses 2 two a.dev b.dev
