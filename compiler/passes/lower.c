@@ -190,12 +190,14 @@ static bool set_up(struct lower *lw)
     if (!lw->scale || !lw->shift || !lw->emit || !lw->inlined || !lw->fused) {
         return false;
     }
+    uint32_t n_live = 0;
     for (uint32_t i = 0; i < g->n_node; i++) {
         const struct node *const n = &g->node[i];
         if (n->is_dead) {
             lw->emit[i] = NODE_NONE;
             continue;
         }
+        n_live++;
         lw->emit[i] = i;
         lw->fused[i] = (struct fused){.out = n->out[0],
                                       .bias = VALUE_NONE,
@@ -207,8 +209,11 @@ static bool set_up(struct lower *lw)
             return false;
         }
     }
+    /* Room for a layer a node: growing leaves behind what was outgrown. */
+    lw->draft = arena_new(a, struct draft, n_live);
+    lw->cap_draft = n_live;
     lw->slot = arena_new(a, struct slot, g->n_value);
-    return lw->slot && graph_uses_make(g, lw->cx, &lw->uses);
+    return lw->draft && lw->slot && graph_uses_make(g, lw->cx, &lw->uses);
 }
 
 static bool set_inputs(struct lower *lw)
