@@ -33,7 +33,7 @@ void operand_linear(const struct layers *l, const struct layer *y,
 /* What output rows [r0, r1) of one image need, not yet clamped. */
 static int64_t need_first(const struct row_map *m, uint64_t r0)
 {
-    return (int64_t)(r0 * m->num / m->den) - m->lo;
+    return (int64_t)(m->den == 1 ? r0 * m->num : r0 * m->num / m->den) - m->lo;
 }
 
 static int64_t need_end(const struct row_map *m, uint64_t r1)
@@ -52,6 +52,11 @@ void row_map_need(const struct row_map *m, uint64_t r0, uint64_t r1,
     if (m->all) {
         *a = 0;
         *b = m->in_rows;
+        return;
+    }
+    if (r1 <= m->out_rows) { /* in the first image, most often the only one */
+        *a = clamp_row(need_first(m, r0), m->in_rows);
+        *b = size_max(*a, clamp_row(need_end(m, r1), m->in_rows));
         return;
     }
     const uint64_t first_image = r0 / m->out_rows;

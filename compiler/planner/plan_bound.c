@@ -40,6 +40,14 @@ struct clocks {
     int64_t load;
 };
 
+/* What a segment is under an interval of prefixes. */
+struct crossing {
+    bool is_possible;
+    int64_t load;         /* its loads */
+    int64_t ahead_before; /* loads from its first layer on that fit beside it */
+    int64_t ahead_after;  /* from the layer after it on */
+};
+
 /* Weights under an interval of prefixes. */
 struct flow {
     const struct work *w;
@@ -49,6 +57,7 @@ struct flow {
     uint64_t *ns;   /* the same: their loads */
     uint64_t *slot; /* per layer: its largest streamed chunk */
     struct clocks *x;
+    struct crossing *crossing; /* per segment */
 };
 
 static uint64_t chunk_ns(const struct work *w, const struct chunk *k)
@@ -159,22 +168,33 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+static struct crossing crossing_of(const struct flow *f,
+                                   const struct segment *g)
+{
+    const uint64_t again = again_ns(f, g);
+    struct crossing x = {.is_possible = again != UINT64_MAX};
+    if (x.is_possible) {
+        x.load = (int64_t)(ns_of(f, g->lo, g->hi) + again);
+        x.ahead_before = ahead(f, g->lo, f->room - g->bytes);
+        x.ahead_after = ahead(f, g->hi, f->room - g->bytes);
+    }
+    return x;
+}
+
 static struct clocks cross(const struct flow *f, const struct segment *g,
-                           uint64_t again)
+                           const struct crossing *k)
 {
     const int64_t c =
         (int64_t)(f->w->before_ns[g->hi] - f->w->before_ns[g->lo] + g->more_ns);
-    const int64_t q = (int64_t)(ns_of(f, g->lo, g->hi) + again);
     struct clocks x = f->x[g->lo];
     if (f->w->d->loader_shares_core) {
-        x.t += c + q;
+        x.t += c + k->load;
         x.load = x.t;
         return x;
     }
-    const uint64_t left = f->room - g->bytes;
-    x.load = later(x.load, x.t - ahead(f, g->lo, left)) + q;
+    x.load = later(x.load, x.t - k->ahead_before) + k->load;
     x.t = later(x.t + c, x.load);
-    x.load = later(x.load, x.t - ahead(f, g->hi, left));
+    x.load = later(x.load, x.t - k->ahead_after);
     return x;
 }
 
@@ -193,14 +213,13 @@ static uint64_t flow_bound(struct flow *f)
             f->x[hi] = none;
             for (uint32_t i = w->seg_at[hi]; i < w->seg_at[hi + 1]; i++) {
                 const struct segment *const g = &w->seg[i];
-                if (f->x[g->lo].t == INT64_MAX) {
+                if (round == 0) {
+                    f->crossing[i] = crossing_of(f, g);
+                }
+                if (f->x[g->lo].t == INT64_MAX || !f->crossing[i].is_possible) {
                     continue;
                 }
-                const uint64_t again = again_ns(f, g);
-                if (again == UINT64_MAX) {
-                    continue;
-                }
-                const struct clocks x = cross(f, g, again);
+                const struct clocks x = cross(f, g, &f->crossing[i]);
                 f->x[hi].t = x.t < f->x[hi].t ? x.t : f->x[hi].t;
                 f->x[hi].load = x.load < f->x[hi].load ? x.load : f->x[hi].load;
             }
@@ -253,8 +272,9 @@ bool plan_bound(const struct work *w, uint64_t budget, uint64_t *ns)
         .ns = arena_new(a, uint64_t, 2 * n_chunk + 1),
         .slot = arena_new(a, uint64_t, n),
         .x = arena_new(a, struct clocks, n + 1),
+        .crossing = arena_new(a, struct crossing, w->n_seg),
     };
-    if (!f.held || !f.ns || !f.slot || !f.x) {
+    if (!f.held || !f.ns || !f.slot || !f.x || !f.crossing) {
         return false;
     }
     struct part part[MAX_PARTS] = {{.hi = w->n_cut - 1}};

@@ -178,11 +178,31 @@ static bool pack_freely(const struct work *w, struct trial t, struct draft *d,
     return true;
 }
 
+/* A number that only equal choices share, but for a rare accident, which costs
+ * a trial. */
+static uint64_t hash_of(const struct draft *d, const struct trial *t)
+{
+    const uint64_t mul = 0x9e3779b97f4a7c15;
+    uint64_t h = t->resident_bytes * mul + t->how.high * PLACE_ORDERS +
+                 (uint64_t)t->how.order;
+    for (uint32_t i = 0; i < d->part->n; i++) {
+        const struct choice *const x = &d->part->x[i];
+        h = (h ^ (h >> 29) ^ x->region) * mul;
+        h = (h ^ (h >> 29) ^ ((uint64_t)x->seg.lo << 32 | x->seg.stripe)) * mul;
+        h = (h ^ (h >> 29) ^ x->seg.lead) * mul;
+    }
+    for (uint32_t i = 0; i < d->s->n; i++) {
+        h = (h ^ (h >> 29) ^ d->s->x[i].chunk0) * mul;
+    }
+    return h;
+}
+
 /* In the same memory, loads may start earlier, slices be larger, and other
  * partitions fit. */
 static bool fill_least(const struct work *w, uint64_t peak, struct trial *best)
 {
     const struct trial least = *best;
+    uint64_t tried[ARRAY_LEN(tastes) * 3] = {0};
     uint64_t ns = UINT64_MAX;
     for (uint32_t i = 0; i < ARRAY_LEN(tastes) * 3; i++) {
         const struct arena_mark mark = arena_mark(w->cx->scratch);
@@ -196,16 +216,37 @@ static bool fill_least(const struct work *w, uint64_t peak, struct trial *best)
         t.how.late = false;
         t.how.squeaks = SQUEAKS_LEAST;
         struct draft d;
-        if (!trial_draft(w, &t, &d)) {
+        if (!trial_choose(w, &t, &d)) {
             return false;
         }
-        if (d.fits && d.p.latency_ns < ns) {
+        tried[i] = d.part->n > 0 ? hash_of(&d, &t) : 0;
+        bool is_old = tried[i] == 0;
+        for (uint32_t k = 0; k < i; k++) {
+            is_old = is_old || tried[k] == tried[i];
+        }
+        if (!is_old && !trial_finish(w, &t.how, &d)) {
+            return false;
+        }
+        if (!is_old && d.fits && d.p.latency_ns < ns) {
             ns = d.p.latency_ns;
             *best = t;
         }
         arena_rewind(w->cx->scratch, mark);
     }
     return true;
+}
+
+/* Whether a budget is so near the least that the least plan's time matters. */
+static bool is_tight(const struct options *opt, uint64_t least)
+{
+    for (uint32_t i = 0; i < opt->n_budget; i++) {
+        const struct budget *const b = &opt->budget[i];
+        if (b->kind == BUDGET_MIN ||
+            (b->kind == BUDGET_BYTES && b->bytes < 2 * least)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A little more need than the least sometimes packs better. */
@@ -250,7 +291,8 @@ static bool find_least(struct search *f, struct plan *out)
                           PLAN_MAX_EXECUTED);
     }
     f->t = best.t;
-    return fill_least(w, best.peak, &f->t) && make_again(w, &f->t, out);
+    return (!is_tight(w->opt, best.peak) || fill_least(w, best.peak, &f->t)) &&
+           make_again(w, &f->t, out);
 }
 
 /* ---- 2. the largest ---- */
@@ -332,25 +374,6 @@ struct found {
 static uint64_t stored_ns(const struct work *w, const struct slices *s)
 {
     return device_load_ns(w->d, s->stored, 0);
-}
-
-/* A number that only equal choices share, but for a rare accident, which costs
- * a trial. */
-static uint64_t hash_of(const struct draft *d, const struct trial *t)
-{
-    const uint64_t mul = 0x9e3779b97f4a7c15;
-    uint64_t h = t->resident_bytes * mul + t->how.high * PLACE_ORDERS +
-                 (uint64_t)t->how.order;
-    for (uint32_t i = 0; i < d->part->n; i++) {
-        const struct choice *const x = &d->part->x[i];
-        h = (h ^ (h >> 29) ^ x->region) * mul;
-        h = (h ^ (h >> 29) ^ ((uint64_t)x->seg.lo << 32 | x->seg.stripe)) * mul;
-        h = (h ^ (h >> 29) ^ x->seg.lead) * mul;
-    }
-    for (uint32_t i = 0; i < d->s->n; i++) {
-        h = (h ^ (h >> 29) ^ d->s->x[i].chunk0) * mul;
-    }
-    return h;
 }
 
 static bool is_new(struct found *best, uint64_t hash)
@@ -521,7 +544,11 @@ static bool turn(const struct work *w, uint64_t budget, uint64_t step,
 /* Improves f->best, a plan that fits the budget, if the search can. */
 static bool find_plan(struct search *f, uint64_t budget)
 {
-    static const uint32_t part[] = {16, 16, 14, 8, 12, 4, 0}; /* of 16 */
+    /* Residents first tried: so many 16ths of the most, less so many. */
+    static const struct {
+        uint32_t part;
+        uint32_t less;
+    } first[] = {{8, 0}, {16, 0}, {16, 1}, {14, 0}, {12, 0}, {4, 0}, {0, 0}};
     const struct work *const w = &f->w;
     const uint64_t before_ns = f->best.latency_ns;
     struct found *const best = arena_new(w->cx->scratch, struct found, 1);
@@ -536,13 +563,13 @@ static bool find_plan(struct search *f, uint64_t budget)
     }
     best->ns = UINT64_MAX; /* the way to a better plan may lead over worse */
     const uint32_t most = best->n_cut - 1;
-    for (uint32_t i = 0; i < ARRAY_LEN(part); i++) {
+    for (uint32_t i = 0; i < ARRAY_LEN(first); i++) {
         for (uint32_t j = 0; j < ARRAY_LEN(k_starts) && !is_enough(best); j++) {
-            const uint64_t want = w->cut[most] / 16 * part[i];
             struct knobs k = k_starts[j];
-            k.x[KNOB_CUT] = i == 0   ? most
-                            : i == 1 ? most - (most > 0)
-                                     : cut_below(w, most, want);
+            k.x[KNOB_CUT] =
+                first[i].part == 16
+                    ? most - (uint32_t)size_min(most, first[i].less)
+                    : cut_below(w, most, w->cut[most] / 16 * first[i].part);
             if (!try_knobs(w, budget, &k, best)) {
                 return false;
             }

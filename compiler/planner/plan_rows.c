@@ -272,34 +272,40 @@ static int64_t least_off(const struct work *w, const struct cascade *c,
     return off;
 }
 
+/* Tries `over` under every buffer that it may lie over. */
+static void try_over(const struct work *w, const struct cascade *c,
+                     uint32_t over, struct overlay *best)
+{
+    for (uint32_t i = c->lo; i < c->hi; i++) {
+        const uint32_t under = w->l->layer[i].out.buf;
+        if (!may_be_under(w, c, under) ||
+            (w->l->buf[over].is_input && w->l->buf[under].is_output)) {
+            continue;
+        }
+        const int64_t x = (int64_t)w->full[over];
+        const int64_t y = (int64_t)w->full[under];
+        int64_t off = x <= y ? 0 : y - x;
+        const int64_t least = least_off(w, c, over, under);
+        off = least > off ? least : off;
+        off = round_up(off, 64);
+        const int64_t low = off < 0 ? off : 0;
+        const int64_t high = off + x > y ? off + x : y;
+        const int64_t saved = x + y - (high - low);
+        if (saved > (int64_t)best->saved) {
+            *best = (struct overlay){over, under, off, (uint64_t)saved};
+        }
+    }
+}
+
 bool cascade_overlay(const struct work *w, const struct cascade *c,
                      struct overlay *best)
 {
     best->saved = 0;
-    for (uint32_t i = c->lo; i < c->hi; i++) {
-        const uint32_t under = w->l->layer[i].out.buf;
-        if (!may_be_under(w, c, under)) {
-            continue;
-        }
-        for (uint32_t k = c->lo; k < c->hi; k++) {
-            for (uint32_t j = 0; j < w->l->layer[k].n_in; j++) {
-                const uint32_t over = w->l->layer[k].in[j].buf;
-                if (over >= w->l->n_buf || !may_be_over(w, c, over) ||
-                    (w->l->buf[over].is_input && w->l->buf[under].is_output)) {
-                    continue;
-                }
-                const int64_t x = (int64_t)w->full[over];
-                const int64_t y = (int64_t)w->full[under];
-                int64_t off = x <= y ? 0 : y - x;
-                const int64_t least = least_off(w, c, over, under);
-                off = least > off ? least : off;
-                off = round_up(off, 64);
-                const int64_t low = off < 0 ? off : 0;
-                const int64_t high = off + x > y ? off + x : y;
-                const int64_t saved = x + y - (high - low);
-                if (saved > (int64_t)best->saved) {
-                    *best = (struct overlay){over, under, off, (uint64_t)saved};
-                }
+    for (uint32_t k = c->lo; k < c->hi; k++) {
+        for (uint32_t j = 0; j < w->l->layer[k].n_in; j++) {
+            const uint32_t over = w->l->layer[k].in[j].buf;
+            if (over < w->l->n_buf && may_be_over(w, c, over)) {
+                try_over(w, c, over, best);
             }
         }
     }

@@ -190,13 +190,11 @@ static bool add_segment(struct work *w, struct segment s, uint32_t *cap)
 }
 
 /* Whether another way over the same layers is as good in every respect: the
- * layers one by one, or the same cascade with other stripes. */
-static bool is_useless(const struct work *w, const struct segment *s)
+ * layers one by one, which need `solo` bytes, or the same cascade with other
+ * stripes. */
+static bool is_useless(const struct work *w, const struct segment *s,
+                       uint64_t solo)
 {
-    uint64_t solo = 0;
-    for (uint32_t y = s->lo; y < s->hi; y++) {
-        solo = size_max(solo, w->solo[y]);
-    }
     if (w->opt->max_step_us > 0) {
         return false;
     }
@@ -224,6 +222,7 @@ struct growing {
     uint64_t scratch[SCRATCH_LEVELS];
     uint64_t more_ns[SCRATCH_LEVELS];
     uint64_t reread_ns;
+    uint64_t solo; /* bytes of its layers one by one */
 };
 
 /* Layer y joins. */
@@ -231,11 +230,14 @@ static void grow(const struct work *w, const struct cascade *c, uint32_t y,
                  struct growing *g)
 {
     const uint64_t a = (uint64_t)c->a[y];
+    const bool is_fixed = w->k->cand[y].n_room == 0;
+    const uint64_t fixed_ns = is_fixed ? cut_ns(w, c, y, UINT64_MAX) : 0;
     for (uint32_t i = 0; i < w->n_scratch; i++) {
         g->scratch[i] =
             size_max(g->scratch[i], work_scratch(w, y, a, w->scratch[i]));
-        g->more_ns[i] += cut_ns(w, c, y, w->scratch[i]);
+        g->more_ns[i] += is_fixed ? fixed_ns : cut_ns(w, c, y, w->scratch[i]);
     }
+    g->solo = size_max(g->solo, w->solo[y]);
     g->reread_ns += reread_ns(w, c, y);
     const uint64_t rows = size_max(a, cascade_end(w, c, y, 0));
     g->s.longest_ns = size_max(
@@ -262,7 +264,7 @@ static bool add_grown(struct work *w, const struct cascade *c,
         if (is_same) {
             continue;
         }
-        if (!is_useless(w, &s) && !add_segment(w, s, cap)) {
+        if (!is_useless(w, &s, g->solo) && !add_segment(w, s, cap)) {
             return false;
         }
         has_overlay = is_known ? has_overlay : cascade_overlay(w, c, &x);
@@ -271,7 +273,7 @@ static bool add_grown(struct work *w, const struct cascade *c,
             s.overlays = true;
             s.bytes -= x.saved;
             s.cost_ns += s.cost_ns / 256 + 1; /* only where it is needed */
-            if (!is_useless(w, &s) && !add_segment(w, s, cap)) {
+            if (!is_useless(w, &s, g->solo) && !add_segment(w, s, cap)) {
                 return false;
             }
         }
