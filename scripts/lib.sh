@@ -167,11 +167,11 @@ flexc_alone() {
     ${FLEXC_ALONE-} "$@"
 }
 
-# flexc_figures MARK: replaces what is between the lines "<!-- MARK begin -->"
-# and "<!-- MARK end -->" of docs/TRUST.md by standard input. Nothing else
-# writes figures there.
+# flexc_figures MARK [DOC]: replaces what is between the lines
+# "<!-- MARK begin -->" and "<!-- MARK end -->" of docs/DOC.md (TRUST) by standard
+# input. Nothing else writes figures there.
 flexc_figures() {
-    doc=${root:?}/docs/TRUST.md
+    doc=${root:?}/docs/${2:-TRUST}.md
     grep -q "^<!-- $1 begin -->\$" "$doc" || die "$doc has no place for $1"
     figures=$(mktemp)
     awk -v mark="$1" '

@@ -2,8 +2,10 @@
 # plans.sh BUILD [MODEL]...: writes docs/PLANS.md; with models only prints it, of
 # them alone. For each of FlexNN's six networks on three device profiles: the
 # least budget; at the budget aimed at and at FlexNN's smallest, the predicted
-# latency, the same against everything resident, the proven bound, and the time
-# to plan. Networks come from flexzoo, seeded.
+# latency, the same against everything resident, the proven bound, the peak
+# against what lives at once, and the time to plan; then the time to plan 32
+# budgets. What scripts/switch-time wrote stays. Networks come from flexzoo,
+# seeded.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -38,7 +40,7 @@ number() {
 plan() {
     "$build/flexc" "$work/model.onnx" --name m --target "$target" \
         --device "$1" --budgets "$2" --compress none --tables -q \
-        -o "$work/out" --json "$3"
+        -o "$work/out" --json "$3" --report "$work/report.html"
     rm -r "$work/out"
 }
 
@@ -57,14 +59,16 @@ rows() {
                         -v t="$(number latency_us "$work/p.json")" \
                         -v low="$(number bound_us "$work/p.json")" \
                         -v max="$max" \
+                        -v live="$(number most_live "$work/report.html")" \
                         -v ms="$(number planning_ms "$work/p.json")" 'BEGIN {
-printf "| %s | %s | %.2f | %s | %.2f | %.2f | %.2f | %.1f%% | %.0f |\n", n, d,
-       least / 1e6, b, t / 1e3, t / max, low / max, 100 * (t / low - 1), ms
+printf "| %s | %s | %.2f | %s | %.2f | %.2f | %.2f | %.1f%% | %.3f | %.0f |\n",
+       n, d, least / 1e6, b, t / 1e3, t / max, low / max, 100 * (t / low - 1),
+       peak / live, ms
                         }'
                 else
                     awk -v n="$name" -v d="$device" -v least="$least" \
                         -v b="$budget" 'BEGIN {
-printf "| %s | %s | %.2f | %s | none | | | | |\n", n, d, least / 1e6, b }'
+printf "| %s | %s | %.2f | %s | none | | | | | |\n", n, d, least / 1e6, b }'
                 fi
             done
         done
@@ -79,17 +83,54 @@ Made by `scripts/plans.sh`: what the planner predicts, target x86-64-v4, one
 compute thread and one loader, raw weights. *Least*: the smallest budget that
 was found, MB of 10^6 bytes, everything counted. *Of max*: latency against the
 same network with everything resident. *Bound*: the proven lower bound (DESIGN,
-Planner), likewise. *Gap*: latency over bound. *Planning*: processor time for the
-least plan and this one.
+Planner), likewise. *Gap*: latency over bound. *Peak / live*: the plan's peak over
+the largest sum of bytes that live at once: no placement could go below 1.
+*Planning*: processor time for the least plan and this one.
 
-| network | profile | least MB | budget | ms | of max | bound | gap | planning ms |
-|---|---|---|---|---|---|---|---|---|
+| network | profile | least MB | budget | ms | of max | bound | gap | peak / live | planning ms |
+|---|---|---|---|---|---|---|---|---|---|
 P
     rows "$@"
+    cat <<'P'
+
+Processor time to plan 32 budgets at equal ratios, from the least to what holds
+everything:
+
+| network | page-cache ms | nvme-1GBs ms | sd-40MBs ms |
+|---|---|---|---|
+P
+    many "$@"
+}
+
+# The text of 32 budgets at equal ratios.
+budgets() {
+    awk -v a="$1" -v b="$2" 'BEGIN {
+        for (i = 0; i < 32; i++)
+            printf "%s%d", i ? "," : "", a * exp(log(b / a) * i / 31) + 1 }'
+}
+
+many() {
+    list | while read -r name ours flexnn; do
+        case " $* " in "  " | *" $name "*) ;; *) continue ;; esac
+        "$build/flexzoo" "$name" -o "$work/model.onnx"
+        row="| $name |"
+        for device in page-cache nvme-1GBs sd-40MBs; do
+            plan "$device" "max" "$work/p.json"
+            asked=$(budgets "$(number min_budget "$work/p.json")" \
+                "$(number peak "$work/p.json")")
+            plan "$device" "$asked" "$work/p.json"
+            row="$row $(number planning_ms "$work/p.json" |
+                awk '{ printf "%.0f", $1 }') |"
+        done
+        echo "$row"
+    done
 }
 
 if [ $# -eq 0 ]; then
     page >"$work/PLANS.md"
+    sed -n '/^## Switching/,$p' "$root/docs/PLANS.md" >"$work/switching"
+    [ ! -s "$work/switching" ] || echo >>"$work/PLANS.md"
+    cat "$work/switching" >>"$work/PLANS.md"
     mv "$work/PLANS.md" "$root/docs/PLANS.md"
 else
     page "$@"

@@ -13,7 +13,7 @@
 
 enum {
     MAX_POLISH_EFFORT = 120000, /* executed instructions of all trials */
-    MAX_POLISH_TRIALS = 4000,
+    MAX_POLISH_TRIALS = 1500,
     MAX_CHANGES = 3,   /* at once */
     PLACINGS = 4,      /* of one change, until it fits */
     RETURN_AFTER = 150 /* changes without a better plan: back to the best */

@@ -6,6 +6,7 @@ set -eu
 flexc=$1
 zoo=$2
 proto=$3
+root=$(cd "$(dirname "$0")/../../.." && pwd)
 command -v protoc >/dev/null || {
     echo "skipped: protoc (protobuf-compiler) is missing"
     exit 77
@@ -143,7 +144,26 @@ refuses 4 "in/tiny.onnx|folder|file" in/tiny.onnx --budgets max -o in/tiny.onnx
 refuses 2 "--shape|nobody|input" in/tiny.onnx --shape nobody=1x2 $compile
 refuses 1 "--device|toaster" in/tiny.onnx --device toaster $compile
 
+# profiles of devices that cannot be: the line is named
+profile=$root/plans/devices/sd-40MBs.dev
+# nonsense LINE WORDS: the shipped profile with this line for its key.
+nonsense() {
+    awk -v line="$1" 'BEGIN { split(line, w) }
+        $1 == w[1] { print line; n++; next } { print } END { exit n != 1 }' \
+        "$profile" >in/nonsense.dev || fail "$profile has no line for '$1'"
+    refuses 1 "in/nonsense.dev: line |error device|'${1%% *}'|$2" \
+        in/tiny.onnx --device in/nonsense.dev $compile
+}
+nonsense "read 0 MB/s" "above 0"
+nonsense "read -40 MB/s" "a whole number"
+nonsense "read-latency -1 us" "a whole number"
+nonsense "step -3 us" "a whole number"
+nonsense "gemm 0 GMAC/s" "above 0"
+nonsense "weights -1 GB/s" "a whole number"
+
 # budgets
+refuses 2 "--budgets|'0' is no budget" in/tiny.onnx --budgets 0 -o out
+refuses 2 "--budgets|'-1K' is no budget" in/tiny.onnx --budgets -1K -o out
 refuses 3 "budget|node '|least" in/tiny.onnx --budgets 1K -o out
 refuses 3 "budget|node '|least" in/tiny.onnx --budgets max,1K -o out
 got=0
