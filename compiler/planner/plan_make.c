@@ -22,6 +22,7 @@ enum {
     MAX_TRIALS = 160,   /* per budget */
     ROUNDS = 6,         /* in which every knob is turned */
     IN_FLIGHT_LEAST = 2,
+    TIGHT = 8, /* budgets below 8 / 7 of the least are */
     SQUEAKS = 12, /* see struct recipe */
     SQUEAKS_LEAST = 120
 };
@@ -45,6 +46,7 @@ struct search {
     struct plan best;  /* n_box 0: none yet */
     struct trial t;    /* of best */
     uint64_t bound_ns; /* at the budget of best */
+    uint64_t least_bytes;
 };
 
 /* ---- one plan ---- */
@@ -368,6 +370,7 @@ struct found {
     uint32_t n_tried;
     uint64_t effort; /* instructions of all trials */
     uint32_t n_cut;  /* cuts that leave room for the rest: [0, n_cut) */
+    bool is_tight;   /* placing takes all that the least plan takes */
 };
 
 /* Loads of everything that is not resident, in the fewest reads. */
@@ -400,10 +403,13 @@ static bool try_trial(const struct work *w, struct trial t,
         return true;
     }
     bool fits = false;
-    for (uint32_t i = 0; i < PLACE_ORDERS && !fits; i++) {
+    const uint32_t sides = best->is_tight ? PLACE_SIDES : 1;
+    t.how.squeaks = best->is_tight ? SQUEAKS_LEAST : SQUEAKS;
+    for (uint32_t i = 0; i < PLACE_ORDERS * sides && !fits; i++) {
         const struct arena_mark mark = arena_mark(w->cx->scratch);
         t.how.order =
             (enum place_order)((at->x[KNOB_ORDER] + i) % PLACE_ORDERS);
+        t.how.side = (enum place_side)(i / PLACE_ORDERS);
         if (!trial_finish(w, &t.how, &d)) {
             return false;
         }
@@ -557,6 +563,7 @@ static bool find_plan(struct search *f, uint64_t budget)
         return false;
     }
     f->bound_ns = best->enough_ns;
+    best->is_tight = budget / TIGHT < f->least_bytes / (TIGHT - 1);
     best->ns = before_ns;
     if (best->n_cut == 0 || is_enough(best)) {
         return true;
@@ -677,6 +684,7 @@ static bool make_all(struct search *f, struct plan_set *set)
         }
     }
     f->best = least;
+    f->least_bytes = least.peak;
     bool any = false;
     uint64_t bytes = 0;
     while (next_budget(opt, least.peak, any, &bytes)) {
