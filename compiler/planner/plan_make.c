@@ -22,7 +22,7 @@ enum {
     MAX_TRIALS = 160,   /* per budget */
     ROUNDS = 6,         /* in which every knob is turned */
     IN_FLIGHT_LEAST = 2,
-    TIGHT = 8, /* budgets below 8 / 7 of the least are */
+    TIGHT = 8,    /* budgets below 8 / 7 of the least are */
     SQUEAKS = 12, /* see struct recipe */
     SQUEAKS_LEAST = 120
 };
