@@ -68,6 +68,48 @@ void row_map_need(const struct row_map *m, uint64_t r0, uint64_t r1,
     *b = size_max(*a, *b);
 }
 
+/* Whether the layer's rows go through the operand as they are, upwards. */
+static bool goes_up(const struct layer *y, const struct operand *o)
+{
+    bool up = y->kind == LAYER_COPY || y->kind == LAYER_EWISE ||
+              y->kind == LAYER_CAST;
+    up = up && (y->kind != LAYER_COPY || !y->p.copy.pads);
+    for (uint32_t k = 0; k < o->rank; k++) {
+        up = up && o->stride[k] >= 0;
+    }
+    return up && o->rank >= y->row_dims;
+}
+
+uint64_t operand_first_row(const struct layer *y, const struct operand *o,
+                           uint64_t row_bytes, uint64_t r)
+{
+    if (o->by_row && !o->map.all) {
+        uint64_t a = 0;
+        uint64_t b = 0;
+        row_map_need(&o->map, r, r + 1, &a, &b);
+        return a + o->row0;
+    }
+    if (o->by_row || !goes_up(y, o)) {
+        return 0;
+    }
+    /* Least of r and of the first rows that follow it with a greater index in
+     * a dimension before the last. */
+    uint64_t least = UINT64_MAX;
+    uint64_t below = 1; /* rows of one index of dimension k */
+    for (uint32_t k = y->row_dims; k-- > 0; below *= y->dim[k]) {
+        uint64_t left = k + 1 == y->row_dims ? r : (r / below + 1) * below;
+        if (left >= y->rows) {
+            break;
+        }
+        uint64_t at = (uint64_t)o->col0;
+        for (uint32_t j = y->row_dims; j-- > 0; left /= y->dim[j]) {
+            at += left % y->dim[j] * (uint64_t)o->stride[j];
+        }
+        least = size_min(least, at);
+    }
+    return least == UINT64_MAX ? 0 : least * dtype_bytes(o->dtype) / row_bytes;
+}
+
 static void touch(struct layers *l, uint32_t ix, const struct operand *o)
 {
     if (o->buf >= l->n_buf) {

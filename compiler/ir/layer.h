@@ -463,6 +463,11 @@ void operand_linear(const struct layers *l, const struct layer *y,
 void row_map_need(const struct row_map *m, uint64_t r0, uint64_t r1,
                   uint64_t *a, uint64_t *b);
 
+/* The first row of its buffer, rows of row_bytes, that row r of the layer or
+ * one after it reads through operand o: 0 where that is not known. */
+uint64_t operand_first_row(const struct layer *y, const struct operand *o,
+                           uint64_t row_bytes, uint64_t r);
+
 /* Checks: every index in range; every operand inside its buffer; rows and
  * lifetimes as the definitions above say; parts written into one buffer
  * disjoint; layers in an order in which every reader follows its writers. */

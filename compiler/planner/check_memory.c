@@ -76,8 +76,8 @@ static void widen(struct span_of_time *t, uint64_t at)
     t->last = size_max(t->last, at);
 }
 
-/* Instants at which boxes touch the rows of buffer ix, all of them if an
- * operand has no rows. */
+/* Instants at which boxes touch the rows of buffer ix: where an operand has no
+ * rows, all of them, or those from the first on that a box reads. */
 static void touch_rows(const struct check *r, uint32_t ix,
                        struct span_of_time *row)
 {
@@ -100,6 +100,10 @@ static void touch_rows(const struct check *r, uint32_t ix,
             if (!o->by_row || r->p->buf[ix].ring < rows) {
                 a = 0;
                 b = rows;
+            }
+            if (!o->by_row && k < y->n_in && r->p->buf[ix].ring == rows &&
+                x->r0 < x->r1) {
+                a = operand_first_row(y, o, r->l->buf[ix].row_bytes, x->r0);
             }
             for (; a < b && a < rows; a++) {
                 widen(&row[a], 2 * i + 1);

@@ -203,29 +203,32 @@ static uint64_t needed_after(const struct work *w, const struct cascade *c,
         const struct buf_read *const x = &w->reader[i];
         const int64_t now = x->layer < y ? iter : iter - 1;
         const uint64_t r0 = cascade_end(w, c, x->layer, now);
-        if (r0 < w->l->layer[x->layer].rows) {
-            uint64_t a = 0;
-            uint64_t b = 0;
-            row_map_need(&x->o->map, r0, r0 + 1, &a, &b);
-            least = size_min(least, a + x->o->row0);
+        const struct layer *const y_in = &w->l->layer[x->layer];
+        if (r0 < y_in->rows) {
+            least =
+                size_min(least, operand_first_row(y_in, x->o,
+                                                  w->l->buf[ix].row_bytes, r0));
         }
     }
     return least;
 }
 
-/* Whether every operand has rows, and all readers are in the cascade. */
+/* Whether all readers are in the cascade and go through its rows; it is held in
+ * full. */
 static bool may_be_over(const struct work *w, const struct cascade *c,
                         uint32_t ix)
 {
     const struct buffer *const b = &w->l->buf[ix];
-    if (b->whole || b->is_output || b->last >= c->hi || b->last < c->lo ||
-        (b->first >= c->lo && !b->is_input) ||
+    if ((b->whole && !b->is_input) || b->is_output || b->last >= c->hi ||
+        b->last < c->lo || (b->first >= c->lo && !b->is_input) ||
         w->reader_at[ix] == w->reader_at[ix + 1]) {
         return false;
     }
     for (uint32_t i = w->reader_at[ix]; i < w->reader_at[ix + 1]; i++) {
         const struct buf_read *const x = &w->reader[i];
-        if (x->layer < c->lo || x->o->map.all || !x->o->by_row) {
+        const struct layer *const y = &w->l->layer[x->layer];
+        if (x->layer < c->lo ||
+            operand_first_row(y, x->o, b->row_bytes, y->rows - 1) == 0) {
             return false;
         }
     }

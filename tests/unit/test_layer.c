@@ -105,6 +105,69 @@ static void row_map__all_is_all(void **state)
     assert_int_equal(b, 9);
 }
 
+/* Least row that rows r.. of a copy read, one element after the other. */
+static uint64_t first_row_by_elements(const struct layer *y,
+                                      const struct operand *o,
+                                      uint64_t row_bytes, uint64_t r)
+{
+    uint64_t least = UINT64_MAX;
+    uint64_t of_row = 1;
+    for (uint32_t k = y->row_dims; k < y->rank; k++) {
+        of_row *= y->dim[k];
+    }
+    for (uint64_t e = r * of_row; e < y->rows * of_row; e++) {
+        uint64_t left = e;
+        uint64_t at = o->col0;
+        for (uint32_t k = y->rank; k-- > 0; left /= y->dim[k]) {
+            at += left % y->dim[k] * (uint64_t)o->stride[k];
+        }
+        at = at * 4 / row_bytes;
+        least = at < least ? at : least;
+    }
+    return least;
+}
+
+/* Planar images as pixels, transposes, broadcasts, parts of a buffer. */
+static void operand_first_row__is_the_least_that_is_read(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t row_dims;
+        uint64_t dim[4];
+        int64_t stride[4];
+        uint64_t col0;
+    } k_cases[] = {
+        {2, {1, 7, 5, 3}, {105, 5, 1, 35}, 0},
+        {2, {3, 7, 5, 2}, {70, 5, 1, 35}, 0},
+        {2, {3, 4, 5, 2}, {5, 30, 1, 15}, 0}, /* images inside rows */
+        {1, {6, 2, 3, 4}, {1, 6, 12, 36}, 9},
+        {3, {2, 3, 4, 5}, {1, 2, 6, 24}, 0},
+        {2, {2, 5, 3, 2}, {0, 6, 2, 1}, 4},
+        {2, {2, 5, 3, 2}, {6, 0, 2, 1}, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(k_cases); i++) {
+        struct layer y = {.kind = LAYER_COPY, .rank = 4, .rows = 1};
+        struct operand o = {.dtype = DTYPE_F32, .rank = 4};
+        y.row_dims = k_cases[i].row_dims;
+        o.col0 = k_cases[i].col0;
+        o.map.all = true;
+        memcpy(y.dim, k_cases[i].dim, sizeof k_cases[i].dim);
+        memcpy(o.stride, k_cases[i].stride, sizeof k_cases[i].stride);
+        for (uint32_t k = 0; k < y.row_dims; k++) {
+            y.rows *= y.dim[k];
+        }
+        for (uint64_t r = 0; r < y.rows; r++) {
+            const uint64_t got = operand_first_row(&y, &o, 20, r);
+            assert_int_equal(got, first_row_by_elements(&y, &o, 20, r));
+        }
+        y.p.copy.pads = true;
+        assert_int_equal(operand_first_row(&y, &o, 20, y.rows - 1), 0);
+        y.p.copy.pads = false;
+        o.stride[3] = -1;
+        assert_int_equal(operand_first_row(&y, &o, 20, y.rows - 1), 0);
+    }
+}
+
 /* ---- a line of layers -----------------------------------------------------
  */
 
@@ -415,6 +478,7 @@ int main(void)
         cmocka_unit_test(row_map__gives_the_hull_of_windows_in_every_image),
         cmocka_unit_test(row_map__halves_rows_for_an_upsampling),
         cmocka_unit_test(row_map__all_is_all),
+        cmocka_unit_test(operand_first_row__is_the_least_that_is_read),
         FIXTURE_TEST(layers_finish__sets_lifetimes_and_what_never_rolls),
         FIXTURE_TEST(layers_check__accepts_parts_of_one_buffer),
         FIXTURE_TEST(operand_linear__counts_rows_from_the_buffer_s_start),
