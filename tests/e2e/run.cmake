@@ -10,6 +10,6 @@ if(TARGET flexc AND TARGET flexrun AND TARGET flexzoo)
     foreach(set models light node)
         flexc_test(conformance-${set} TIMEOUT 900 COMMAND
             ${CMAKE_CURRENT_SOURCE_DIR}/conformance.sh $<TARGET_FILE:flexrun>
-            ${set})
+            $<TARGET_FILE:refrun> ${set})
     endforeach()
 endif()

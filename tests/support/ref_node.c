@@ -448,6 +448,8 @@ static const struct operator operators[] = {
     {"ArgMax", ref_run_argmax, 0, 1},
     {"ArgMin", ref_run_argmax, 1, 1},
     {"CumSum", ref_run_cumsum, 0, 2},
+    {"QuantizeLinear", ref_run_quantize, 0, 2},
+    {"DequantizeLinear", ref_run_dequantize, 0, 2},
     {"Resize", ref_run_resize, 0, 1},
     {"Upsample", ref_run_resize, 1, 1},
     {"Transpose", ref_run_transpose, 0, 1},

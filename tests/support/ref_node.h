@@ -42,6 +42,8 @@ ref_node_fn ref_run_lrn;
 ref_node_fn ref_run_reduce; /* enum ref_reduce_op */
 ref_node_fn ref_run_argmax; /* 1: min */
 ref_node_fn ref_run_cumsum;
+ref_node_fn ref_run_quantize;
+ref_node_fn ref_run_dequantize;
 ref_node_fn ref_run_resize; /* 1: Upsample */
 
 /* Operators that move, reshape or create; kind says which. */

@@ -411,6 +411,91 @@ bool ref_run_cumsum(struct ref_call *c, int kind)
     return true;
 }
 
+/* ---- quantisation ---- */
+
+/* Scales and zero points: one, or one per index of `axis`. */
+struct quant_arg {
+    int64_t n;
+    int64_t inner; /* elements with one scale, one after the other */
+    const double *scale;
+    const double *zero; /* NULL: 0 */
+};
+
+static bool quant_arg(struct ref_call *c, struct quant_arg *q)
+{
+    const struct ref_shape *x = &c->in[0]->shape;
+    const struct ref_tensor *zero = ref_in(c, 2);
+    int axis;
+    q->n = ref_count(&c->in[1]->shape);
+    q->inner = ref_count(x) > 0 ? ref_count(x) : 1;
+    q->scale = ref_in_floats(c, 1);
+    q->zero = ref_in_floats(c, 2);
+    if (ref_attr_int(c, "block_size", 0) != 0) {
+        return ref_unsupported(c, "scales of blocks");
+    }
+    if (zero && ref_count(&zero->shape) != q->n) {
+        return ref_bad(c, "scales and zero points differ in number");
+    }
+    if (q->n != 1) {
+        if (!ref_axis(c, ref_attr_int(c, "axis", 1), x->rank, &axis)) {
+            return false;
+        }
+        if (x->dim[axis] != q->n) {
+            return ref_bad(c, "the number of scales");
+        }
+        q->inner = ref_span(x, axis + 1, x->rank);
+    }
+    return true;
+}
+
+bool ref_run_quantize(struct ref_call *c, int kind)
+{
+    (void)kind;
+    const struct ref_tensor *x = c->in[0];
+    const struct ref_tensor *zero = ref_in(c, 2);
+    const int64_t given = ref_attr_int(c, "output_dtype", REF_U8);
+    const enum ref_type type = zero ? zero->type : (enum ref_type)given;
+    const int bits = type == REF_U8 || type == REF_I8     ? 8
+                     : type == REF_U16 || type == REF_I16 ? 16
+                                                          : 0;
+    const double least =
+        type == REF_I8 || type == REF_I16 ? -ldexp(1.0, bits - 1) : 0.0;
+    struct quant_arg q;
+    if (bits == 0) {
+        return ref_unsupported(c, "the type of the result");
+    }
+    if (!quant_arg(c, &q)) {
+        return false;
+    }
+    const double *src = ref_in_floats(c, 0);
+    double *y = ref_out_floats(c, 0, type, &x->shape);
+    for (int64_t i = 0; i < ref_count(&x->shape); i++) {
+        const int64_t at = i / q.inner % q.n;
+        /* Quotients of floats are floats: that decides what is a tie. */
+        const float steps = (float)(src[i] / (double)(float)q.scale[at]);
+        const double v = nearbyint((double)steps) + (q.zero ? q.zero[at] : 0.0);
+        y[i] = fmin(fmax(v, least), least + ldexp(1.0, bits) - 1.0);
+    }
+    return true;
+}
+
+bool ref_run_dequantize(struct ref_call *c, int kind)
+{
+    (void)kind;
+    const struct ref_tensor *x = c->in[0];
+    struct quant_arg q;
+    if (!quant_arg(c, &q)) {
+        return false;
+    }
+    const double *src = ref_in_floats(c, 0);
+    double *y = ref_out_floats(c, 0, c->in[1]->type, &x->shape);
+    for (int64_t i = 0; i < ref_count(&x->shape); i++) {
+        const int64_t at = i / q.inner % q.n;
+        y[i] = (src[i] - (q.zero ? q.zero[at] : 0.0)) * q.scale[at];
+    }
+    return true;
+}
+
 /* ---- resize ---- */
 
 /* Extents and scales of `axes` (all if it is empty) from inputs `scales` or

@@ -18,7 +18,9 @@ set(reference_models
     squeezenet1_1_f32 tiny_ic_resnet8_f32 tiny_kws_dscnn_f32
     tiny_vww_mobilenetv1_f32 tiny_ad_autoencoder_f32 sine_mlp_f32 mnist_cnn
     micro_kws_m_fp32 super_resolution blazeface_front_128 nanodet_m fastestdet
-    ultraface_rfb320 ppocr_v2_cls ppocr_v4_det)
+    ultraface_rfb320 ppocr_v2_cls ppocr_v4_det tiny_ic_resnet8_int8
+    tiny_kws_dscnn_int8 tiny_sww_dscnn1d_int8 tiny_vww_mobilenetv1_int8
+    tiny_ad_autoencoder_int8 micro_kws_m_qdq)
 list(TRANSFORM reference_models PREPEND models/)
 set(reference_check refrun --root ${PROJECT_SOURCE_DIR}/../shared --check)
 flexc_test(reference-models COMMAND ${reference_check} ${reference_models})
