@@ -47,16 +47,12 @@ static struct zoo_act gelu_tanh(struct zoo_net *z, struct zoo_act x,
 
 /* Name: "h.<n>". */
 static struct zoo_act block(struct zoo_net *z, struct zoo_act x,
-                            const char *name, uint32_t heads, const char *mask,
-                            double gain)
+                            const char *name, struct zoo_attention attention)
 {
     struct onnx_model *m = z->model;
-    const struct zoo_attention attention = {
-        .heads = heads,
-        .qkv = onnx_name(m, "%s.attn.c_attn", name),
-        .proj = onnx_name(m, "%s.attn.c_proj", name),
-        .mask = mask,
-        .gain = gain};
+    const double gain = attention.gain;
+    attention.qkv = onnx_name(m, "%s.attn.c_attn", name);
+    attention.proj = onnx_name(m, "%s.attn.c_proj", name);
     struct zoo_act y =
         zoo_layernorm(z, x, onnx_name(m, "%s.ln_1", name), k_epsilon);
     y = zoo_attention(z, y, onnx_name(m, "%s.attn", name), &attention);
@@ -69,10 +65,23 @@ static struct zoo_act block(struct zoo_net *z, struct zoo_act x,
     return zoo_add(z, x, y, onnx_name(m, "%s.add_2", name));
 }
 
-void zoo_build_gpt2(struct zoo_net *z)
+/* Of the one token at `position`, with a cache of seq tokens: where its keys
+ * and values go, and those that it sees. */
+static void attend_cache(struct zoo_net *z, const char *position,
+                         struct zoo_attention *a)
+{
+    const int64_t shape[] = {1, a->heads, 1, HEAD_SIZE};
+    a->cached = z->opts->seq;
+    a->places = zoo_op(z, "Expand", "cache_places", position,
+                       zoo_ints(z, "cache_places.shape", shape, 4));
+    const char *all = zoo_positions(z, "cache_positions", a->cached);
+    a->mask = zoo_op(z, "LessOrEqual", "cache_mask", all, position);
+}
+
+static void build(struct zoo_net *z, bool is_step)
 {
     struct onnx_model *m = z->model;
-    const uint32_t seq = z->opts->seq;
+    const uint32_t seq = is_step ? 1 : z->opts->seq;
     const uint32_t vocabulary = z->opts->classes;
     const uint32_t heads = zoo_scaled_heads(z, HEADS);
     const uint32_t dim = heads * HEAD_SIZE;
@@ -90,8 +99,15 @@ void zoo_build_gpt2(struct zoo_net *z)
         zoo_param(z, "wte.weight", &words, 0.0, zoo_half_of_std(std));
     const char *wpe =
         zoo_param(z, "wpe.weight", &places, 0.0, zoo_half_of_std(0.5 * std));
-    const char *positions = zoo_positions(z, "position_ids", seq);
-    const char *mask = zoo_causal_mask(z, "causal_mask", seq);
+    const char *positions = is_step ? onnx_input(m, "position", &ids)
+                                    : zoo_positions(z, "position_ids", seq);
+    struct zoo_attention attention = {.heads = heads,
+                                      .gain = k_branch_gain * std};
+    if (is_step) {
+        attend_cache(z, positions, &attention);
+    } else {
+        attention.mask = zoo_causal_mask(z, "causal_mask", seq);
+    }
 
     const char *word = zoo_op(z, "Gather", "wte", wte, input);
     const char *place = zoo_op(z, "Gather", "wpe", wpe, positions);
@@ -101,8 +117,8 @@ void zoo_build_gpt2(struct zoo_net *z)
                         .width = 1,
                         .power = 1.25 * std * std};
     for (uint32_t i = 0; i < z->opts->blocks[0]; i++) {
-        x = block(z, x, onnx_name(m, "h.%u", (unsigned)i), heads, mask,
-                  k_branch_gain * std);
+        attention.layer = onnx_name(m, "%u", (unsigned)i);
+        x = block(z, x, onnx_name(m, "h.%u", (unsigned)i), attention);
     }
     x = zoo_layernorm(z, x, "ln_f", k_epsilon);
     const char *unembed = onnx_node(
@@ -114,4 +130,14 @@ void zoo_build_gpt2(struct zoo_net *z)
     x.name = zoo_op(z, "MatMul", "lm_head", x.name, unembed);
     x.channels = vocabulary;
     zoo_finish(z, x, true);
+}
+
+void zoo_build_gpt2(struct zoo_net *z)
+{
+    build(z, false);
+}
+
+void zoo_build_gpt2_step(struct zoo_net *z)
+{
+    build(z, true);
 }

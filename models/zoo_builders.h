@@ -12,6 +12,7 @@ void zoo_build_mobilenetv2(struct zoo_net *z);
 void zoo_build_squeezenet(struct zoo_net *z);
 void zoo_build_vit(struct zoo_net *z);
 void zoo_build_gpt2(struct zoo_net *z);
+void zoo_build_gpt2_step(struct zoo_net *z);
 void zoo_build_tiny(struct zoo_net *z);
 
 #endif

@@ -377,6 +377,29 @@ static const char *split_heads(struct zoo_net *z, const char *part,
                                 "perm", is_swapped ? k_columns : k_rows, 4)}});
 }
 
+/* The cache, [1, heads, cached, D], with `rows` in it. */
+static const char *put_in_cache(struct zoo_net *z,
+                                const struct zoo_attention *a, const char *part,
+                                int64_t head, const char *rows)
+{
+    struct onnx_model *m = z->model;
+    const struct onnx_type type = {
+        .elem = ONNX_F32,
+        .rank = 4,
+        .dim = {1, a->heads, a->cached, (uint64_t)head}};
+    const char *past =
+        onnx_input(m, onnx_name(m, "past.%s.%s", a->layer, part), &type);
+    const char *present = onnx_name(m, "present.%s.%s", a->layer, part);
+    (void)onnx_node(m, &(struct onnx_node){
+                           .op = "ScatterElements",
+                           .name = onnx_name(m, "cache.%s.%s", a->layer, part),
+                           .in = {past, a->places, rows},
+                           .out = {present},
+                           .attr = {onnx_attr_int("axis", 2)}});
+    onnx_output(m, present, &type);
+    return present;
+}
+
 struct zoo_act zoo_attention(struct zoo_net *z, struct zoo_act x,
                              const char *name, const struct zoo_attention *a)
 {
@@ -404,8 +427,19 @@ struct zoo_act zoo_attention(struct zoo_net *z, struct zoo_act x,
                                         .out = {q, k, v},
                                         .attr = {onnx_attr_int("axis", 2)}});
     const char *q_heads = split_heads(z, q, by_head, false);
-    const char *k_heads = split_heads(z, k, by_head, true);
+    const char *k_heads = split_heads(z, k, by_head, a->cached == 0);
     const char *v_heads = split_heads(z, v, by_head, false);
+    if (a->cached > 0) {
+        static const int64_t k_columns[] = {0, 1, 3, 2};
+        k_heads = put_in_cache(z, a, "key", head, k_heads);
+        v_heads = put_in_cache(z, a, "value", head, v_heads);
+        k_heads =
+            onnx_node(m, &(struct onnx_node){
+                             .op = "Transpose",
+                             .name = onnx_name(m, "%s.columns", k),
+                             .in = {k_heads},
+                             .attr = {onnx_attr_ints("perm", k_columns, 4)}});
+    }
     const char *scores =
         zoo_op(z, "MatMul", onnx_name(m, "%s.scores", name), q_heads, k_heads);
     /* Exporters fold sqrt(head size) into a constant divisor. */

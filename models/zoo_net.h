@@ -60,6 +60,12 @@ struct zoo_attention {
     const char *proj;
     const char *mask; /* bool tensor 1x1xTxT, true = visible; NULL: all */
     double gain;
+    /* Keys and values go into inputs past.LAYER.key and .value of so many
+     * tokens, at `places` (as Expand gives them), and come out as present.
+     * 0: there are only those of this run. */
+    uint32_t cached;
+    const char *places;
+    const char *layer;
 };
 
 /* channels * width_milli / 1000, rounded to a multiple of 8 and never more

@@ -37,6 +37,8 @@ struct parse {
     uint32_t cap_shape;
     struct const_pin *pin;
     uint32_t cap_pin;
+    struct state_pin *state;
+    uint32_t cap_state;
     const char *name; /* --name as given */
 };
 
@@ -193,6 +195,28 @@ static bool parse_const(struct parse *p, const char *text)
     return true;
 }
 
+static bool parse_state(struct parse *p, const char *text)
+{
+    const char *input = NULL;
+    const char *output = split_pin(p, O_STATE, text, &input);
+    if (!output) {
+        return false;
+    }
+    const size_t n_out = strlen(output);
+    const size_t n_in = strlen(input);
+    if (n_in == 0 || (output[n_out - 1] == '*') != (input[n_in - 1] == '*')) {
+        return usage(p->cx, O_STATE, text, "OUT=IN, or OUT*=IN*");
+    }
+    struct state_pin *pin =
+        arena_push(p->cx->keep, p->state, &p->out->opt.n_state, &p->cap_state);
+    if (!pin) {
+        return false;
+    }
+    p->out->opt.state = p->state;
+    *pin = (struct state_pin){.output = output, .input = input};
+    return true;
+}
+
 /* The index of `text` among the '|'-separated words of the option's argument;
  * -1 reported. */
 static int parse_word(struct parse *p, enum opt_id id, const char *text)
@@ -261,6 +285,8 @@ static bool parse_one(struct parse *p, enum opt_id id, const char *v)
         return parse_shape(p, v);
     case O_CONST:
         return parse_const(p, v);
+    case O_STATE:
+        return parse_state(p, v);
     case O_THREADS:
         return (parse_u32(v, &a->opt.n_thread) && a->opt.n_thread >= 1 &&
                 a->opt.n_thread <= 64) ||

@@ -98,6 +98,12 @@ struct branch {
     uint32_t outer;     /* the branch that it is in, as in struct node */
 };
 
+/* An output that is an input of the next run; positions among both. */
+struct graph_state {
+    uint32_t output;
+    uint32_t input;
+};
+
 struct graph {
     const char *name;      /* model file's stem */
     const char *file;      /* for diagnoses */
@@ -117,6 +123,9 @@ struct graph {
     uint32_t n_input;
     uint32_t *output;
     uint32_t n_output;
+    struct graph_state *state; /* at most one of each output and input */
+    uint32_t n_state;
+    uint32_t cap_state;
     struct strtab names; /* all names, for uniqueness; set up on first use */
     struct file_map *file_map; /* what constants point into */
     uint32_t n_file_map;

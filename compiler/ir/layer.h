@@ -28,7 +28,9 @@ enum { LAYER_MAX_IN = 8, LAYER_MAX_WEIGHT = 8, EXPR_MAX_STEP = 24 };
 /* A tensor in memory, the unit of placement. Held in full it takes
  * rows * row_bytes; in a rolling buffer some rows of it (row r at slot
  * r % ring). A graph input is live from before layer 0 to its last reader, an
- * output from its first writer to the next run. */
+ * output from its first writer to the next run; what is both, a state, always.
+ * A state is written by one layer, in one go: all that reads it comes before,
+ * or reads what was written. */
 struct buffer {
     const char *name; /* for reports; the value that gave it */
     uint64_t rows;    /* >= 1 */

@@ -556,7 +556,8 @@ static bool check_layer(const struct check *c)
             return false;
         }
     }
-    if (y->out.buf >= c->l->n_buf || c->l->buf[y->out.buf].is_input ||
+    if (y->out.buf >= c->l->n_buf ||
+        (c->l->buf[y->out.buf].is_input && !c->l->buf[y->out.buf].is_output) ||
         (y->kind != LAYER_TENSOR && !same_dims(c, &y->out))) {
         return bad(c, "the output has no place or other dimensions");
     }
@@ -635,10 +636,15 @@ static bool check_buffer(struct check *c, uint32_t ix)
     const struct layers *const l = c->l;
     const struct buffer *const b = &l->buf[ix];
     uint32_t bytes = 0;
+    uint32_t n_write = 0; /* of a state */
     struct written w = {NULL, 0};
     for (uint32_t i = 0; i < l->n_layer; i++) {
         const struct layer *const y = &l->layer[i];
         c->y = y;
+        n_write += b->is_input && y->out.buf == ix;
+        if (n_write > 1) {
+            return bad(c, "two layers write a state");
+        }
         for (uint32_t k = 0; k <= y->n_in; k++) {
             const struct operand *const o = k < y->n_in ? &y->in[k] : &y->out;
             if (o->buf != ix) {

@@ -24,6 +24,13 @@ struct const_pin {
     const char *path; /* NULL: values */
 };
 
+/* --state OUT=IN: the output is the input of the next run, in one place. A `*`
+ * at the end of both stands for the same rest of a name. */
+struct state_pin {
+    const char *output;
+    const char *input;
+};
+
 /* One entry of --budgets. Before plans are made, each BUDGET_AUTO gives way to
  * up to `bytes` entries of BUDGET_BYTES. */
 enum budget_kind { BUDGET_BYTES, BUDGET_MIN, BUDGET_MAX, BUDGET_AUTO };
@@ -44,6 +51,8 @@ struct options {
     uint32_t n_shape;
     const struct const_pin *pin;
     uint32_t n_pin;
+    const struct state_pin *state;
+    uint32_t n_state;
     const struct budget *budget;
     uint32_t n_budget;
 };

@@ -395,6 +395,70 @@ static bool set_output(struct lower *lw, uint32_t value)
     return true;
 }
 
+/* ---- states: outputs in the place of inputs ------------------------------ */
+
+static bool is_state(const struct lower *lw, uint32_t output)
+{
+    for (uint32_t i = 0; i < lw->g->n_state; i++) {
+        if (lw->g->state[i].output == output) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the state becomes, where it can be read until the end: an input may be
+ * written in its place before. */
+static bool get_state(struct lower *lw, const struct graph_state *s,
+                      struct view *from)
+{
+    const struct graph *const g = lw->g;
+    const uint32_t value = g->output[s->output];
+    const struct value *const in = &g->value[g->input[s->input]];
+    const struct value *const out = &g->value[value];
+    uint64_t n;
+    if (in->dtype != out->dtype || !shape_equal(&in->shape, &out->shape) ||
+        !shape_count(&in->shape, &n) || n == 0) {
+        return diag_error(lw->cx->diag, E_SHAPE, at_tensor(out->name),
+                          "it has another type or shape than input '%s', or no "
+                          "elements, so that it is no state of the next run",
+                          in->name);
+    }
+    const uint32_t node = lw->uses.producer[value];
+    return lower_get(lw, node, value, from) &&
+           (from->buf == BUF_WEIGHTS || !lw->buf[from->buf].is_input ||
+            from->buf == lower_state_of(lw, node, value) ||
+            lower_plain_copy(lw, node, out->name, from));
+}
+
+/* Inputs have the first buffers. What reads a state has been drafted. */
+static bool put_state(struct lower *lw, const struct graph_state *s,
+                      const struct view *from)
+{
+    const uint32_t value = lw->g->output[s->output];
+    struct slot *const slot = &lw->slot[value];
+    slot->state = SLOT_VIEW;
+    view_plain(&slot->view, s->input, from->dtype, from->rank, from->dim);
+    lw->buf[s->input].is_output = true;
+    return from->buf == s->input ||
+           lower_copy(lw, lw->uses.producer[value], from, &slot->view);
+}
+
+static bool set_states(struct lower *lw)
+{
+    const struct graph *const g = lw->g;
+    struct view *const from =
+        arena_new(lw->cx->scratch, struct view, g->n_state);
+    bool is_ok = from != NULL;
+    for (uint32_t i = 0; is_ok && i < g->n_state; i++) {
+        is_ok = get_state(lw, &g->state[i], &from[i]);
+    }
+    for (uint32_t i = 0; is_ok && i < g->n_state; i++) {
+        is_ok = put_state(lw, &g->state[i], &from[i]);
+    }
+    return is_ok;
+}
+
 static bool write_io(struct lower *lw, struct layers *l)
 {
     const struct graph *const g = lw->g;
@@ -427,11 +491,15 @@ static bool lower_all(struct lower *lw, struct layers *l)
         return false;
     }
     for (uint32_t i = 0; i < lw->g->n_output; i++) {
-        const uint32_t value = lw->g->output[i];
-        if (!set_output(lw, value)) {
+        if (!is_state(lw, i) && !set_output(lw, lw->g->output[i])) {
             return false;
         }
-        l->output[i].buf = lw->slot[value].view.buf;
+    }
+    if (!set_states(lw)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < lw->g->n_output; i++) {
+        l->output[i].buf = lw->slot[lw->g->output[i]].view.buf;
     }
     return lower_merge(lw) && lower_finish(lw, l);
 }

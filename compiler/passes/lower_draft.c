@@ -89,6 +89,22 @@ static uint64_t default_row(uint32_t rank, const uint64_t *dim,
     return n_wide > 1 ? last : n;
 }
 
+uint32_t lower_state_of(const struct lower *lw, uint32_t node_ix,
+                        uint32_t value)
+{
+    const struct graph *const g = lw->g;
+    for (uint32_t i = 0; i < g->n_state; i++) {
+        const uint32_t in = g->input[g->state[i].input];
+        const uint32_t first = lw->uses.first[in];
+        if (g->output[g->state[i].output] == value &&
+            lw->uses.first[in + 1] - first == 1 &&
+            lw->uses.user[first] == node_ix && !lw->uses.is_output[in]) {
+            return g->state[i].input;
+        }
+    }
+    return BUF_NONE;
+}
+
 bool lower_copy(struct lower *lw, uint32_t node_ix, const struct view *in,
                 const struct view *out)
 {

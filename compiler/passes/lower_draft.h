@@ -144,6 +144,11 @@ NODISCARD bool lower_fresh(struct lower *lw, const char *name, enum dtype t,
 NODISCARD bool lower_fresh_image(struct lower *lw, const char *name,
                                  enum dtype t, const uint64_t dim[4],
                                  struct view *out);
+/* The buffer of the input that output `value` is a state with, if nobody but
+ * `node` reads that input: then the node may write in its place. Else
+ * BUF_NONE. */
+uint32_t lower_state_of(const struct lower *lw, uint32_t node_ix,
+                        uint32_t value);
 /* Drafts a copy from in to out, of the same dimensions. */
 NODISCARD bool lower_copy(struct lower *lw, uint32_t node_ix,
                           const struct view *in, const struct view *out);

@@ -60,6 +60,10 @@ bool lower_scatter(struct lower *lw, uint32_t node_ix)
     if (!d) {
         return false;
     }
+    if (in[0].buf == lower_state_of(lw, node_ix, n->out[0])) {
+        d->out = in[0]; /* only what it replaces is written */
+        lower_set(lw, n->out[0], &in[0]);
+    }
     int32_t *const p = d->y.p.tensor.i;
     p[0] = is_along ? INDEX_ALONG : INDEX_TUPLES;
     p[1] = (int32_t)axis;

@@ -201,8 +201,9 @@ static bool try_merge(struct lower *lw, struct touches *t, uint32_t copy_ix)
     struct draft *const copy = &lw->draft[copy_ix];
     const uint32_t a = copy->in[0].buf;
     struct place p;
+    /* What becomes a state may only be written when all have read it. */
     if (a == copy->out.buf || lw->buf[a].is_input || lw->buf[a].is_output ||
-        !place_of(copy, lw->buf[a].n, &p)) {
+        lw->buf[copy->out.buf].is_input || !place_of(copy, lw->buf[a].n, &p)) {
         return true;
     }
     const struct arena_mark mark = arena_mark(lw->cx->scratch);

@@ -155,6 +155,22 @@ static bool check_input(const struct check *r, const struct done *d, uint32_t y,
     return true;
 }
 
+/* A state is written when the layers before have read all of it. */
+static bool check_state(const struct check *r, const struct done *d, uint32_t y)
+{
+    const uint32_t buf = r->l->layer[y].out.buf;
+    for (uint32_t x = 0; x < y; x++) {
+        const struct layer *const reader = &r->l->layer[x];
+        for (uint32_t i = 0; i < reader->n_in; i++) {
+            if (reader->in[i].buf == buf && d->complete[x] < reader->rows) {
+                return check_fail(r, y, "writes '%s' before '%s' has read it",
+                                  r->l->buf[buf].name, reader->name);
+            }
+        }
+    }
+    return true;
+}
+
 static bool check_box_rows(const struct check *r, struct done *d,
                            const struct run_box *x)
 {
@@ -170,6 +186,9 @@ static bool check_box_rows(const struct check *r, struct done *d,
         return false;
     }
     const struct operand *const out = &layer->out;
+    if (r->l->buf[out->buf].is_input && !check_state(r, d, y)) {
+        return false;
+    }
     const uint64_t buf_rows = r->l->buf[out->buf].rows;
     const uint64_t first = out->by_row ? out->row0 + x->r0 : 0;
     const uint64_t end = out->by_row ? out->row0 + x->r1 : buf_rows;

@@ -14,9 +14,12 @@ static int64_t round_up(int64_t v, uint64_t grid)
     return q < v ? q + g : q; /* also right for negative v */
 }
 
+/* What writes a state does it when all before have read it. */
 static bool can_cut(const struct work *w, uint32_t y)
 {
-    return w->k->cand[y].rows_cut && w->l->layer[y].rows > grid_of(w, y);
+    const struct layer *const x = &w->l->layer[y];
+    return w->k->cand[y].rows_cut && x->rows > grid_of(w, y) &&
+           !w->l->buf[x->out.buf].is_input;
 }
 
 uint64_t cascade_end(const struct work *w, const struct cascade *c, uint32_t y,

@@ -208,6 +208,7 @@ static const char *first_given(const struct run_args *a, bool for_compile)
         {"--cc", a->cc, true},
         {"--shape", a->shape.n > 0, true},
         {"--const", a->constant.n > 0, true},
+        {"--state", a->state.n > 0, true},
         {"--target", a->target, true},
         {"--device", a->device, true},
         {"--numerics", a->numerics, true},
@@ -218,6 +219,7 @@ static const char *first_given(const struct run_args *a, bool for_compile)
         {"--output", a->output, false},
         {"--check", a->check, false},
         {"--runs", a->runs != 1, false},
+        {"--sequence", a->sequence > 0, false},
         {"--profile-layers", a->profile, false},
         {"--switch", a->switches, false},
         {"--trace", a->trace, false},
@@ -268,6 +270,10 @@ static bool check_use(struct cx *cx, struct run_args *a)
         return diag_error(cx->diag, E_USAGE,
                           at_option(a->rtol >= 0 ? "--rtol" : "--atol"),
                           "needs --check DIR");
+    }
+    if (a->sequence > 0 && (a->runs != 1 || a->warmup > 0)) {
+        return diag_error(cx->diag, E_USAGE, at_option("--sequence"),
+                          "says how many runs there are, and none is twice");
     }
     if (a->runs == 0 || a->threads == 0) {
         return diag_error(cx->diag, E_USAGE,
@@ -325,6 +331,11 @@ bool run_args_pass(const struct run_args *a, struct run_argv *out)
     }
     for (uint32_t i = 0; i < a->constant.n; i++) {
         if (!run_argv_add2(out, "--const", a->constant.item[i])) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < a->state.n; i++) {
+        if (!run_argv_add2(out, "--state", a->state.item[i])) {
             return false;
         }
     }

@@ -48,8 +48,10 @@ struct run_args {
     struct run_list input;
     struct run_list shape;
     struct run_list constant;
+    struct run_list state;
     uint32_t plan; /* RUN_PLAN_UNSET: not given */
     uint32_t runs;
+    uint32_t sequence; /* 0: one input, again and again */
     uint32_t warmup;
     uint32_t threads;
     bool resize;

@@ -28,6 +28,8 @@ struct session {
     uint8_t *arena;
     uint32_t arena_bytes;
     uint32_t guard_bytes; /* after the arena, up to its page's end */
+    uint8_t **all;        /* of a sequence: each output of all inferences;
+                             NULL for a state */
 };
 
 /* ---- errors -------------------------------------------------------------- */
@@ -239,12 +241,32 @@ static bool check_threads(const struct session *s)
 
 /* ---- one inference ------------------------------------------------------- */
 
-static void write_inputs(const struct session *s)
+static bool is_listed(const struct flx_io *io, uint32_t n, uint32_t buf)
 {
+    for (uint32_t i = 0; i < n; i++) {
+        if (io[i].buf == buf) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool run_is_state(const struct flx_model *m, uint32_t buf)
+{
+    return is_listed(m->input, m->n_input, buf) &&
+           is_listed(m->output, m->n_output, buf);
+}
+
+/* Of inference `run`. */
+static void write_inputs(const struct session *s, uint32_t run)
+{
+    const uint32_t part = s->setup->is_sequence ? run : 0;
     for (uint32_t i = 0; i < s->m->n_input; i++) {
         const struct run_tensor *t = &s->setup->input[i];
-        if (t->n > 0) {
-            memcpy(flx_input(s->rt, i), t->data, run_tensor_bytes(t));
+        const uint64_t bytes = run_tensor_bytes(t);
+        if (bytes > 0 &&
+            (part == 0 || !run_is_state(s->m, s->m->input[i].buf))) {
+            memcpy(flx_input(s->rt, i), t->data + part * bytes, bytes);
         }
     }
 }
@@ -363,6 +385,58 @@ static bool check_digests(struct session *s, uint32_t run,
     return true;
 }
 
+static bool make_sequence(struct session *s)
+{
+    const uint64_t n = s->setup->n_run;
+    s->all = arena_new(s->cx->scratch, uint8_t *, s->m->n_output);
+    for (uint32_t i = 0; s->all && i < s->m->n_output; i++) {
+        if (run_is_state(s->m, s->m->output[i].buf)) {
+            continue;
+        }
+        s->all[i] = arena_alloc(s->cx->keep, s->m->output[i].bytes * n, 64);
+        if (!s->all[i]) {
+            return false;
+        }
+    }
+    return s->all != NULL;
+}
+
+/* Outputs of inference `run` of a sequence, and the digests of all so far. */
+static void add_outputs(struct session *s, uint32_t run)
+{
+    for (uint32_t i = 0; i < s->m->n_output; i++) {
+        const uint64_t bytes = s->m->output[i].bytes;
+        if (bytes > 0 && s->all[i]) {
+            memcpy(s->all[i] + run * bytes, flx_output(s->rt, i), bytes);
+        }
+    }
+    if (run + 1 < s->setup->n_run) {
+        return;
+    }
+    digest_outputs(s, s->out->sha256);
+    for (uint32_t i = 0; i < s->m->n_output; i++) {
+        if (s->all[i]) {
+            uint8_t digest[SHA256_BYTES];
+            sha256_of(s->all[i], s->m->output[i].bytes * (run + 1), digest);
+            sha256_hex(digest, s->out->sha256[i]);
+        }
+    }
+}
+
+/* Output i of a whole sequence: one more dimension. */
+static bool keep_sequence(struct session *s, uint32_t i, struct run_tensor *t)
+{
+    if (t->rank == RUN_MAX_RANK) {
+        return diag_error(s->cx->diag, E_UNSUPPORTED, at_tensor(t->name),
+                          "a sequence of tensors of rank %d", RUN_MAX_RANK);
+    }
+    memmove(&t->dim[1], &t->dim[0], t->rank * sizeof t->dim[0]);
+    t->dim[0] = s->setup->n_run;
+    t->rank++;
+    t->data = s->all[i];
+    return run_tensor_count(t);
+}
+
 /* True when a later output lies over bytes of output ix. */
 static bool is_read_again(const struct session *s, const uint8_t *const *src,
                           uint32_t ix)
@@ -426,8 +500,17 @@ static bool keep_outputs(struct session *s)
     for (uint32_t i = 0; i < n; i++) {
         const struct flx_io *io = &s->m->output[i];
         struct run_tensor *t = &s->out->output[i];
+        if (!run_io_tensor(io, s->cx, t)) {
+            return false;
+        }
+        if (s->all && s->all[i]) {
+            if (!keep_sequence(s, i, t)) {
+                return false;
+            }
+            continue;
+        }
         uint8_t *copy = arena_alloc(s->cx->keep, io->bytes, 64);
-        if (!copy || !run_io_tensor(io, s->cx, t)) {
+        if (!copy) {
             return false;
         }
         if (is_read_again(s, src, i)) {
@@ -463,7 +546,7 @@ static bool try_switch(struct session *s, struct run_pair *w, uint32_t at,
     if (err != FLX_OK) {
         return refused(s, err);
     }
-    write_inputs(s);
+    write_inputs(s, 0);
     flx_query(s->rt, &before);
     uint32_t step = 0;
     uint32_t held = UINT32_MAX; /* the step that ran first under w->to */
@@ -536,7 +619,7 @@ static bool run_all(struct session *s)
     char(*hex)[SHA256_HEX_CAP] =
         arena_alloc_array(s->cx->scratch, s->m->n_output, sizeof *hex, 1);
     struct flx_info info;
-    if (!hex) {
+    if (!hex || (setup->is_sequence && !make_sequence(s))) {
         return false;
     }
     flx_query(s->rt, &info);
@@ -547,7 +630,7 @@ static bool run_all(struct session *s)
             flx_set_trace(s->rt, run_trace_hook, setup->trace);
             run_trace_restart(setup->trace);
         }
-        write_inputs(s);
+        write_inputs(s, i);
         if (i == setup->n_warmup) {
             s->out->longest_step_ns = 0;
         }
@@ -561,7 +644,9 @@ static bool run_all(struct session *s)
         if (is_timed) {
             s->out->ms[i - setup->n_warmup] = (double)(end - begin) / 1e6;
         }
-        if (!check_digests(s, i, hex)) {
+        if (s->all) {
+            add_outputs(s, i);
+        } else if (!check_digests(s, i, hex)) {
             return false;
         }
     }

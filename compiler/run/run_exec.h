@@ -19,9 +19,11 @@ struct run_setup {
     uint32_t n_thread;
     enum run_storage store;
     uint32_t n_warmup;
-    uint32_t n_run;                      /* >= 1 */
-    const struct run_tensor *input;      /* of all inputs, in the tables' order;
-                                            types and shapes fit */
+    uint32_t n_run;                 /* >= 1 */
+    const struct run_tensor *input; /* of all inputs, in the tables' order;
+                                       types and shapes fit */
+    bool is_sequence; /* inputs that are no states have n_run times as much
+                         data, a part for each inference */
     const struct run_switches *switches; /* NULL: none */
     struct run_trace *trace;             /* NULL: none */
 };
@@ -69,12 +71,17 @@ struct run_result {
     uint32_t n_pair;
     uint32_t cap_pair;
     uint32_t n_refused;        /* requests that had no effect, by last_switch */
-    struct run_tensor *output; /* of the last inference, in order */
+    struct run_tensor *output; /* of the last inference, in order; of a
+                                  sequence, those of all, but for states */
     uint32_t n_output;
     char (*sha256)[SHA256_HEX_CAP]; /* of each output's bytes */
 };
 
-/* Opens, runs n_warmup + n_run inferences with the same inputs, closes.
+/* Whether an input and an output lie in this buffer. */
+bool run_is_state(const struct flx_model *m, uint32_t buf);
+
+/* Opens, runs n_warmup + n_run inferences with the same inputs, or a sequence,
+ * closes.
  * Everything of *out is in cx->keep.
  *
  * false   E_BLOB, E_MODEL_ID, E_TABLE, E_PLAN, E_IO, E_MEMORY, E_USAGE

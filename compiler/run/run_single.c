@@ -41,6 +41,42 @@ bool run_read_input(const char *path, const struct run_image_opt *opt,
     return true;
 }
 
+/* n parts of the input, one after the other, from a file or random; t stays the
+ * shape of one. */
+static bool read_sequence(const struct run_args *a, const char *path,
+                          uint32_t ix, struct cx *cx, struct run_tensor *t)
+{
+    struct run_tensor all = *t;
+    all.rank = 1;
+    all.dim[0] = t->n * a->sequence;
+    if (!path && !run_tensor_random(&all, a->seed, ix, cx)) {
+        return false;
+    }
+    if (path && !run_tensor_read(path, cx, &all)) {
+        return false;
+    }
+    if (all.dtype != t->dtype || all.n != t->n * a->sequence) {
+        struct buf b;
+        buf_init(&b, cx->scratch);
+        run_tensor_print(&b, &all);
+        buf_printf(&b, ", a sequence needs %" PRIu32 " times ", a->sequence);
+        run_tensor_print(&b, t);
+        diag_error(cx->diag, E_INPUT, at_file(path), "input '%s': it is %s",
+                   t->name, buf_text(&b));
+        buf_free(&b);
+        return false;
+    }
+    t->data = all.data;
+    return true;
+}
+
+/* The state that a sequence begins with where no file gives it. */
+static bool zero_input(struct cx *cx, struct run_tensor *t)
+{
+    t->data = arena_alloc(cx->keep, run_tensor_bytes(t), 64);
+    return t->data != NULL;
+}
+
 /* The input that "NAME=FILE" names: its index, and the file. Without a name of
  * an input before an '=' the whole text is a file. */
 static uint32_t named_input(const struct flx_model *m, const char *text,
@@ -102,6 +138,18 @@ static struct run_tensor *make_inputs(const struct run_args *a,
     for (uint32_t i = 0; i < m->n_input; i++) {
         if (!run_io_tensor(&m->input[i], cx, &t[i])) {
             return NULL;
+        }
+        if (a->sequence > 0 && !run_is_state(m, m->input[i].buf)) {
+            if (!read_sequence(a, file[i], i, cx, &t[i])) {
+                return NULL;
+            }
+            continue;
+        }
+        if (a->sequence > 0 && !file[i]) {
+            if (!zero_input(cx, &t[i])) {
+                return NULL;
+            }
+            continue;
         }
         if (file[i] ? !run_read_input(file[i], &a->image, cx, &t[i])
                     : !run_tensor_random(&t[i], a->seed, i, cx)) {
@@ -197,18 +245,18 @@ static bool write_outputs(const char *prefix, const struct run_result *r,
     return true;
 }
 
-static bool read_wanted(const char *dir, uint32_t ix, struct cx *cx,
-                        struct run_tensor *out)
+/* The path of output ix in dir: of its .npy file, else of its .pb. */
+static const char *wanted_path(const char *dir, uint32_t ix, struct cx *cx)
 {
     const char *pb =
         arena_printf(cx->scratch, "%s/output_%" PRIu32 ".pb", dir, ix);
     const char *npy =
         arena_printf(cx->scratch, "%s/output_%" PRIu32 ".npy", dir, ix);
-    return pb && npy && run_tensor_read(file_exists(npy) ? npy : pb, cx, out);
+    return npy && file_exists(npy) ? npy : pb;
 }
 
-static bool check_outputs(const struct run_args *a, const struct run_result *r,
-                          struct cx *cx)
+static bool check_outputs(const struct run_args *a, const struct flx_model *m,
+                          const struct run_result *r, struct cx *cx)
 {
     struct run_tolerance tol;
     if (a->rtol >= 0 || a->atol >= 0) {
@@ -221,8 +269,17 @@ static bool check_outputs(const struct run_args *a, const struct run_result *r,
     for (uint32_t i = 0; i < r->n_output; i++) {
         struct run_tensor want;
         struct buf why;
-        if (!read_wanted(a->check, i, cx, &want)) {
+        const char *const path = wanted_path(a->check, i, cx);
+        if (path && a->sequence > 0 && run_is_state(m, m->output[i].buf) &&
+            !file_exists(path)) {
+            continue; /* of a sequence, what comes out is of interest */
+        }
+        if (!path || !run_tensor_read(path, cx, &want)) {
             return false;
+        }
+        if (a->sequence > 0 && want.n == r->output[i].n) {
+            want.rank = r->output[i].rank; /* in whatever shape it is stored */
+            memcpy(want.dim, r->output[i].dim, sizeof want.dim);
         }
         buf_init(&why, cx->scratch);
         if (!run_compare(&r->output[i], &want, &tol, &why)) {
@@ -289,8 +346,9 @@ static bool run_plan(struct job *j, uint32_t plan)
         .n_thread = a->threads,
         .store = a->store,
         .n_warmup = a->warmup,
-        .n_run = a->runs,
+        .n_run = a->sequence > 0 ? a->sequence : a->runs,
         .input = j->input,
+        .is_sequence = a->sequence > 0,
         .switches = a->switches ? &j->switches : NULL,
         .trace = j->trace,
     };
@@ -354,7 +412,8 @@ static bool judge(const struct job *j)
 {
     for (uint32_t i = 0; i < j->n; i++) {
         if ((i > 0 && !check_same(&j->result[0], &j->result[i], j->cx)) ||
-            (j->args->check && !check_outputs(j->args, &j->result[i], j->cx))) {
+            (j->args->check &&
+             !check_outputs(j->args, j->model.tables, &j->result[i], j->cx))) {
             return false;
         }
     }

@@ -158,8 +158,8 @@ FLX_INLINE void flx_scatter_put(uint32_t kind, uint32_t type, uint8_t *dst,
 }
 
 /* Each part copies its share of the output's elements and makes all updates of
- * those, so that their order is that of the updates. out overlaps no operand.
- */
+ * those, so that their order is that of the updates. out overlaps no operand,
+ * or is the data itself, which then is there already. */
 FLX_INLINE void k_tensor_scatter(const struct flx_call *call,
                                  const struct flx_tensor_arg *a, uint32_t part,
                                  uint32_t n_parts)
@@ -174,7 +174,7 @@ FLX_INLINE void k_tensor_scatter(const struct flx_call *call,
     uint32_t end;
     uint32_t at[FLX_MAX_RANK] = {0};
     flx_tensor_share(&out, part, n_parts, &from, &end, at);
-    for (uint32_t i = from; i < end; i++) {
+    for (uint32_t i = from; i < end && out.base != in.base; i++) {
         flx_copy_one(flx_tensor_at(&out, at), flx_tensor_at(&in, at), bytes);
         flx_tensor_next(&out, at);
     }

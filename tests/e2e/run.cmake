@@ -7,6 +7,8 @@ if(TARGET flexc AND TARGET flexrun AND TARGET flexzoo)
         ${CMAKE_CURRENT_SOURCE_DIR}/switch.sh ${run_tools})
     flexc_test(zoo TIMEOUT 900 COMMAND
         ${CMAKE_CURRENT_SOURCE_DIR}/zoo.sh ${run_tools} $<TARGET_FILE:refrun>)
+    flexc_test(state COMMAND
+        ${CMAKE_CURRENT_SOURCE_DIR}/state.sh ${run_tools} $<TARGET_FILE:refrun>)
     foreach(set models light node)
         flexc_test(conformance-${set} TIMEOUT 900 COMMAND
             ${CMAKE_CURRENT_SOURCE_DIR}/conformance.sh $<TARGET_FILE:flexrun>

@@ -699,6 +699,108 @@ static void lower__computes_nothing_that_nobody_reads(void **state)
     assert_int_equal(l.n_input, 2);
 }
 
+/* ---- states ---------------------------------------------------------------
+ */
+
+/* Lowers with output i a state of input from[i], UINT32_MAX: of none. */
+static void lower_states(struct fixture *f, const char *text,
+                         const uint32_t *from, struct layers *l)
+{
+    struct graph *const g = arena_new(&f->keep, struct graph, 1);
+    struct graph_state *const s = arena_new(&f->keep, struct graph_state, 4);
+    assert_true(g && s);
+    onnx_text_passes(f, text, g);
+    g->state = s;
+    for (uint32_t i = 0; i < g->n_output; i++) {
+        if (from[i] != UINT32_MAX) {
+            s[g->n_state++] = (struct graph_state){i, from[i]};
+        }
+    }
+    if (!lower(g, &f->cx, l) || !layers_check(l, &f->cx)) {
+        assert_no_diag(f);
+    }
+}
+
+/* The same outputs as with places of their own, whatever reads the inputs. */
+static void lower__puts_states_in_the_place_of_inputs(void **state)
+{
+    struct fixture *f = *state;
+    enum { NO = -1 };
+    static const struct {
+        const char *text;
+        uint32_t from[2];
+    } forms[] = {
+        {"opset 13\ninput a f32 4x4\ninput b f32 4x4\noutput y\noutput z\n"
+         "Add p a b -> y\nMul q a b -> z\n",
+         {0, 1}},
+        /* each other */
+        {"opset 13\ninput a f32 4x4\ninput b f32 4x4\noutput y\noutput z\n"
+         "Identity p a -> y\nIdentity q b -> z\n",
+         {1, 0}},
+        /* itself, read by another output, too */
+        {"opset 13\ninput a f32 4x4\ninput b f32 4x4\noutput y\noutput z\n"
+         "Identity p a -> y\nAdd q a b -> z\n",
+         {0, (uint32_t)NO}},
+        /* itself in another order, and an output that is the input */
+        {"opset 13\ninput a f32 4x4\ninput b f32 4x4\noutput y\noutput z\n"
+         "Transpose p a -> y\nIdentity q a -> z\n",
+         {0, (uint32_t)NO}},
+        /* the last rows of itself, and new ones */
+        {"opset 13\ninput a f32 4x4\ninput b f32 1x4\noutput y\noutput z\n"
+         "init i i64 1 1\ninit k i64 1 4\ninit n i64 1 0\n"
+         "Slice s a i k n -> t\nConcat p t b -> y axis=i:0\nAdd q a b -> z\n",
+         {0, (uint32_t)NO}},
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        struct layers plain;
+        struct layers l;
+        const uint8_t *in[2];
+        const uint8_t *want[2];
+        const uint8_t *got[2];
+        float data[2][16];
+        for (uint32_t k = 0; k < 32; k++) {
+            data[k / 16][k % 16] = (float)k * 0.5F - 3.0F;
+        }
+        in[0] = (const uint8_t *)data[0];
+        in[1] = (const uint8_t *)data[1];
+        lower_text(f, forms[i].text, &plain);
+        lower_states(f, forms[i].text, forms[i].from, &l);
+        assert_null(layer_eval(&plain, &f->keep, in, want));
+        assert_null(layer_eval(&l, &f->keep, in, got));
+        for (uint32_t k = 0; k < 2; k++) {
+            assert_memory_equal(got[k], want[k], 64);
+            const uint32_t from = forms[i].from[k];
+            const bool is_in_place =
+                from != UINT32_MAX && l.output[k].buf == l.input[from].buf;
+            assert_int_equal(is_in_place, from != UINT32_MAX);
+        }
+    }
+}
+
+/* What nobody else reads is written where it is: a cache. */
+static void lower__scatters_into_a_state(void **state)
+{
+    struct fixture *f = *state;
+    struct layers l;
+    const uint32_t from[] = {0, UINT32_MAX};
+    const char *const text =
+        "opset 18\ninput a f32 8x4\ninput i i64 1x4\ninput u f32 1x4\n"
+        "output y\noutput z\nScatterElements s a i u -> y axis=i:0\n";
+    char both[256];
+    (void)snprintf(both, sizeof both, "%s%s", text, "Relu r y -> z\n");
+    lower_states(f, both, from, &l);
+    assert_int_equal(l.n_layer, 2);
+    assert_int_equal(l.layer[0].out.buf, l.layer[0].in[0].buf);
+    assert_int_equal(l.layer[1].in[0].buf, l.layer[0].out.buf);
+    /* Here the old one is needed, too. */
+    (void)snprintf(both, sizeof both, "%s%s", text, "Relu r a -> z\n");
+    lower_states(f, both, from, &l);
+    assert_int_equal(l.n_layer, 3);
+    assert_int_not_equal(l.layer[0].out.buf, l.layer[0].in[0].buf);
+    assert_int_equal(l.layer[2].kind, LAYER_COPY);
+    assert_int_equal(l.layer[2].out.buf, l.output[0].buf);
+}
+
 /* ---- refusals -------------------------------------------------------------
  */
 
@@ -727,6 +829,20 @@ static void lower__names_the_node_it_cannot_lower(void **state)
                    "opset 13\ninput x i32 1x2x4x4\noutput y\n"
                    "init s f32 4 1 1 2 2\nResize u x _ s -> y mode=s:cubic\n",
                    E_UNSUPPORTED, "u");
+}
+
+static void lower__refuses_a_state_of_another_shape(void **state)
+{
+    struct fixture *f = *state;
+    struct graph g;
+    struct layers l;
+    struct graph_state s = {0, 0};
+    onnx_text_passes(
+        f, "opset 13\ninput x f32 2x3\noutput y\nTranspose t x -> y\n", &g);
+    g.state = &s;
+    g.n_state = 1;
+    assert_false(lower(&g, &f->cx, &l));
+    assert_diag(f, E_SHAPE, "y");
 }
 
 static void lower__survives_failure_of_each_request_for_memory(void **state)
@@ -773,7 +889,10 @@ int main(void)
         FIXTURE_TEST(lower__makes_one_layer_of_an_elementwise_chain),
         FIXTURE_TEST(lower__reads_a_graph_s_image_by_rows_of_a_border_copy),
         FIXTURE_TEST(lower__computes_nothing_that_nobody_reads),
+        FIXTURE_TEST(lower__puts_states_in_the_place_of_inputs),
+        FIXTURE_TEST(lower__scatters_into_a_state),
         FIXTURE_TEST(lower__names_the_node_it_cannot_lower),
+        FIXTURE_TEST(lower__refuses_a_state_of_another_shape),
         FIXTURE_TEST(lower__survives_failure_of_each_request_for_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -523,6 +523,48 @@ static void import__makes_a_pinned_input_constant(void **state)
     assert_diag(f, E_USAGE, "--const");
 }
 
+static bool import_states(struct fixture *f, const char *output,
+                          const char *input, struct graph *g)
+{
+    const struct state_pin pin = {output, input};
+    const struct options opt = {.state = &pin, .n_state = 1};
+    fixture_restart(f, ARENA_NO_FAULT);
+    f->cx.opt = &opt;
+    const bool is_ok = onnx_text_import(
+        f,
+        "opset 13\ninput x f32 2\ninput past.a f32 2\ninput past.b f32 2\n"
+        "output y\noutput present.a\noutput present.b\nAdd p x past.a -> y\n"
+        "Add q x past.a -> present.a\nAdd r x past.b -> present.b\n",
+        g);
+    f->cx.opt = NULL;
+    return is_ok;
+}
+
+static void import__joins_states_by_name(void **state)
+{
+    struct fixture *f = *state;
+    struct graph g;
+    assert_true(import_states(f, "present.b", "past.b", &g));
+    assert_int_equal(g.n_state, 1);
+    assert_int_equal(g.state[0].output, 2);
+    assert_int_equal(g.state[0].input, 2);
+    assert_true(import_states(f, "present.*", "past.*", &g));
+    assert_int_equal(g.n_state, 2);
+    assert_int_equal(g.state[0].output, 1);
+    assert_int_equal(g.state[0].input, 1);
+    static const char *const bad[][2] = {
+        {"present", "past.a"},    /* no such output */
+        {"present.a", "past"},    /* no such input */
+        {"present.*", "past_*"},  /* none of its inputs */
+        {"*", "past.a*"},         /* some of its inputs */
+        {"pres*", "past.aent.*"}, /* neither */
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(import_states(f, bad[i][0], bad[i][1], &g));
+        assert_diag(f, E_USAGE, "--state");
+    }
+}
+
 /* ---- tensors in files of their own ----------------------------------------
  */
 
@@ -575,6 +617,7 @@ int main(void)
         FIXTURE_TEST(import__keeps_symbolic_dimensions),
         FIXTURE_TEST(import__applies_a_shape_pin),
         FIXTURE_TEST(import__makes_a_pinned_input_constant),
+        FIXTURE_TEST(import__joins_states_by_name),
         FIXTURE_TEST(tensor_read__reads_a_tensor_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

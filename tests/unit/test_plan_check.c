@@ -495,6 +495,44 @@ static void plan_check__refuses_a_pick_for_another_row(void **state)
     }
 }
 
+/* One layer reads a buffer, the next, which reads another, writes `to_state`
+ * that same buffer or else one of its own; their boxes in the wrong order. */
+static bool accepts_early_write(struct fixture *f, bool to_state)
+{
+    static struct net n;
+    struct plan_set s;
+    net_start(&n, f);
+    const uint32_t past = net_input(&n, 8, 8, 4);
+    const uint32_t x = net_input(&n, 8, 8, 4);
+    net_output(&n, net_pool(&n, past, 3, 1));
+    const uint32_t out = net_pool(&n, x, 3, 1);
+    if (to_state) {
+        n.l.layer[1].out.buf = past;
+        n.l.n_buf--; /* `out`, the last one */
+        net_output(&n, past);
+    } else {
+        net_output(&n, out);
+    }
+    net_finish(&n, 64);
+    net_budget(&n, BUDGET_MAX, 0);
+    assert_true(make_plans(&n, &s));
+    assert_true(is_accepted(&n, &s.plan[0]));
+    struct plan p = copy_plan(f, &s.plan[0]);
+    assert_int_equal(p.n_box, 2);
+    const struct plan_box first = p.box[0];
+    p.box[0] = p.box[1];
+    p.box[1] = first;
+    p.n_boundary = 1;
+    return is_accepted(&n, &p);
+}
+
+static void plan_check__refuses_a_state_written_before_it_is_read(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(accepts_early_write(f, false));
+    assert_false(accepts_early_write(f, true));
+}
+
 static void plan_check__refuses_wrong_boundaries(void **state)
 {
     struct fixture *f = *state;
@@ -746,6 +784,7 @@ int main(void)
         FIXTURE_TEST(plan_check__accepts_loads_that_pick),
         FIXTURE_TEST(plan_check__refuses_a_pick_for_another_row),
         FIXTURE_TEST(plan_check__refuses_weights_where_there_are_none),
+        FIXTURE_TEST(plan_check__refuses_a_state_written_before_it_is_read),
         FIXTURE_TEST(plan_check__refuses_wrong_boundaries),
         FIXTURE_TEST(plan_check__refuses_one_id_for_two_states),
         FIXTURE_TEST(plan_check__never_accepts_what_reads_wrong_data),

@@ -177,6 +177,59 @@ static bool pin_value(struct graph *g, struct cx *cx,
     return true;
 }
 
+static bool join_state(struct graph *g, struct cx *cx, uint32_t output,
+                       const char *input)
+{
+    const struct diag_at at = at_option("--state");
+    const uint32_t ix = find_input(g, cx, at.name, input);
+    if (ix == UINT32_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < g->n_state; i++) {
+        if (g->state[i].output == output || g->state[i].input == ix) {
+            return diag_error(cx->diag, E_USAGE, at,
+                              "output '%s' or input '%s' has one already",
+                              g->value[g->output[output]].name, input);
+        }
+    }
+    struct graph_state *const s =
+        arena_push(cx->keep, g->state, &g->n_state, &g->cap_state);
+    if (s) {
+        *s = (struct graph_state){.output = output, .input = ix};
+    }
+    return s != NULL;
+}
+
+/* Every output of the name, or with what comes before its `*`. */
+static bool pin_state(struct graph *g, struct cx *cx,
+                      const struct state_pin *pin)
+{
+    const size_t n = strlen(pin->output);
+    const bool is_any = pin->output[n - 1] == '*';
+    const uint32_t n_before = g->n_state;
+    for (uint32_t i = 0; i < g->n_output; i++) {
+        const char *const name = g->value[g->output[i]].name;
+        const char *input = pin->input;
+        if (is_any ? strncmp(name, pin->output, n - 1) != 0
+                   : strcmp(name, pin->output) != 0) {
+            continue;
+        }
+        if (is_any) {
+            input =
+                arena_printf(cx->scratch, "%.*s%s", (int)strlen(pin->input) - 1,
+                             pin->input, name + n - 1);
+        }
+        if (!input || !join_state(g, cx, i, input)) {
+            return false;
+        }
+    }
+    return g->n_state > n_before ||
+           diag_error(cx->diag, E_USAGE, at_option("--state"),
+                      "the model has no output '%s'; its first is '%s'",
+                      pin->output,
+                      g->n_output ? g->value[g->output[0]].name : "");
+}
+
 bool onnx_pin(struct graph *g, struct cx *cx)
 {
     const struct options *const opt = cx->opt;
@@ -187,6 +240,11 @@ bool onnx_pin(struct graph *g, struct cx *cx)
     }
     for (uint32_t i = 0; opt && i < opt->n_pin; i++) {
         if (!pin_value(g, cx, &opt->pin[i])) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; opt && i < opt->n_state; i++) {
+        if (!pin_state(g, cx, &opt->state[i])) {
             return false;
         }
     }
