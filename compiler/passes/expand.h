@@ -106,6 +106,7 @@ expand_fn expand_hardmax;
 expand_fn expand_reverse_sequence;
 expand_fn expand_compress;
 expand_fn expand_tensor_scatter;
+expand_fn expand_tfidf;
 
 /* expand_rnn.c */
 expand_fn expand_rnn; /* also GRU, LSTM */

@@ -154,3 +154,114 @@ bool expand_tensor_scatter(struct expand *e)
     ex_give(e, 0, ex_node(e, VALUE_NONE, OP_SCATTER_ELEMENTS, in, 3, &attr, 1));
     return ex_done(e);
 }
+
+/* [N, n_gram of them]: how often each of the n-grams of `size` words is in the
+ * rows of words [N, C, 1], those that follow each other at distance `step`. */
+static uint32_t count_grams(struct expand *e, const struct tfidf_params *p,
+                            uint32_t words, uint32_t size, int64_t step)
+{
+    const int64_t *const pool = p->pool + p->first[size - 1];
+    const int64_t end = size < p->n_size ? p->first[size] : (int64_t)p->n_pool;
+    const int64_t n = (end - p->first[size - 1]) / size;
+    const int64_t places = p->n_word - step * (size - 1);
+    const struct shape s = {3, {1, 1, n}};
+    const int64_t over = 1;
+    uint32_t all = VALUE_NONE;
+    for (uint32_t k = 0; k < size; k++) {
+        double *const want = ex_table(e, (uint64_t)n);
+        for (int64_t i = 0; want && i < n; i++) {
+            want[i] = (double)pool[i * size + k];
+        }
+        if (!want) {
+            return VALUE_NONE;
+        }
+        const uint32_t part =
+            ex_slice(e, words, 1, k * step, k * step + places);
+        const uint32_t is_word =
+            ex_op2(e, OP_EQUAL, part, ex_numbers(e, DTYPE_I64, &s, want));
+        all = k == 0 ? is_word : ex_op2(e, OP_AND, all, is_word);
+    }
+    const uint32_t one = ex_cast(e, all, DTYPE_F32);
+    const uint32_t sum = ex_over(e, OP_REDUCE_SUM, one, &over, 1);
+    return ex_reshape(e, sum, (int64_t[]){p->n_batch, n}, 2);
+}
+
+/* Those of the pool in its order: n-grams of one length together. */
+static uint32_t count_pool(struct expand *e, const struct tfidf_params *p)
+{
+    const uint32_t words = ex_reshape(e, ex_cast(e, ex_in(e, 0), DTYPE_I64),
+                                      (int64_t[]){p->n_batch, p->n_word, 1}, 3);
+    uint32_t all = VALUE_NONE;
+    for (uint32_t size = 1; size <= p->n_size; size++) {
+        const int64_t end =
+            size < p->n_size ? p->first[size] : (int64_t)p->n_pool;
+        const int64_t n = (end - p->first[size - 1]) / size;
+        const struct shape s = {2, {p->n_batch, n}};
+        uint32_t sum = VALUE_NONE;
+        if (n == 0) {
+            continue;
+        }
+        /* Single words have nothing between them to skip. */
+        const uint32_t n_step = size == 1 ? 1 : p->max_skip + 1;
+        for (uint32_t step = 1; step <= n_step; step++) {
+            if (size < p->min_gram || size > p->max_gram ||
+                (int64_t)step * (size - 1) >= p->n_word) {
+                break;
+            }
+            const uint32_t part = count_grams(e, p, words, size, step);
+            sum = step == 1 ? part : ex_op2(e, OP_ADD, sum, part);
+        }
+        if (sum == VALUE_NONE) {
+            sum = ex_expand(e, ex_number(e, DTYPE_F32, 0.0), &s);
+        }
+        all = all == VALUE_NONE ? sum
+                                : ex_concat(e, (uint32_t[]){all, sum}, 2, 1);
+    }
+    return all;
+}
+
+bool expand_tfidf(struct expand *e)
+{
+    struct tfidf_params p;
+    if (!tfidf_params(e->g, e->cx, ex_self(e), &p)) {
+        return false;
+    }
+    const struct shape out = ex_shape(e, ex_out(e, 0));
+    const struct shape none = {2, {p.n_batch, 1}};
+    uint32_t y = count_pool(e, &p);
+    if (!p.counts) {
+        const uint32_t zero = ex_number(e, DTYPE_F32, 0.0);
+        y = ex_cast(e, ex_op2(e, OP_GREATER, y, zero), DTYPE_F32);
+    }
+    if (p.weighs && p.weight) {
+        const struct shape s = {1, {p.n_gram}};
+        double *const w = ex_table(e, p.n_gram);
+        for (uint32_t i = 0; w && i < p.n_gram; i++) {
+            w[i] = (double)p.weight[i];
+        }
+        if (!w) {
+            return false;
+        }
+        y = ex_op2(e, OP_MUL, y, ex_numbers(e, DTYPE_F32, &s, w));
+    }
+    /* Where no n-gram is counted: from a column of zeros after the others. */
+    int64_t *const from = arena_new(e->cx->scratch, int64_t, (uint64_t)p.n_out);
+    if (!from) {
+        return false;
+    }
+    for (int64_t i = 0; i < p.n_out; i++) {
+        from[i] = p.n_gram;
+    }
+    for (uint32_t i = 0; i < p.n_gram; i++) {
+        if (from[p.out[i]] != p.n_gram) {
+            return node_error(e->cx, ex_self(e), E_UNSUPPORTED,
+                              "two n-grams are counted in one place");
+        }
+        from[p.out[i]] = i;
+    }
+    const uint32_t zeros = ex_expand(e, ex_number(e, DTYPE_F32, 0.0), &none);
+    y = ex_concat(e, (uint32_t[]){y, zeros}, 2, 1);
+    y = ex_axis(e, OP_GATHER, y, ex_ints(e, from, 1, (uint32_t)p.n_out), 1);
+    ex_give(e, 0, ex_reshape(e, y, out.dim, out.rank));
+    return ex_done(e);
+}

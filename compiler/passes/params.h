@@ -381,4 +381,25 @@ bool quant_is_fast(const struct graph *g, const struct node *n);
  * false for others. */
 bool quant_range(enum dtype t, double *low, double *high);
 
+/* TfIdfVectorizer of integers: n-grams in the order of the pool. */
+struct tfidf_params {
+    int64_t n_batch; /* 1 for a vector */
+    int64_t n_word;  /* of each */
+    int64_t n_out;
+    uint32_t min_gram;
+    uint32_t max_gram;
+    uint32_t max_skip;
+    const int64_t *pool;
+    const int64_t *first; /* [n_size]: where the n-grams of each length start */
+    uint32_t n_size;      /* first of length 1 */
+    uint32_t n_pool;
+    const int64_t *out; /* [n_gram]: where in the result each is counted */
+    uint32_t n_gram;
+    const float *weight; /* [n_gram], or NULL */
+    bool counts;         /* else only whether it is there */
+    bool weighs;
+};
+NODISCARD bool tfidf_params(const struct graph *g, struct cx *cx,
+                            const struct node *n, struct tfidf_params *p);
+
 #endif

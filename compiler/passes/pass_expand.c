@@ -36,6 +36,7 @@ static expand_fn *const expansions[OP_COUNT] = {
     [OP_RNN] = expand_rnn,
     [OP_ROTARY_EMBEDDING] = expand_rotary,
     [OP_TENSOR_SCATTER] = expand_tensor_scatter,
+    [OP_TFIDF] = expand_tfidf,
 };
 
 /* Those of ONNX Runtime that are defined by floats. */

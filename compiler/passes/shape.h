@@ -118,6 +118,7 @@ shape_fn shape_top_k;
 shape_fn shape_one_hot;
 shape_fn shape_reverse_sequence;
 shape_fn shape_nms;
+shape_fn shape_tfidf;
 shape_fn shape_nonzero;
 
 /* shape_rnn.c */

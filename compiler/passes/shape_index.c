@@ -290,3 +290,14 @@ bool shape_nonzero(struct graph *g, struct cx *cx, const struct node *n)
     return in->is_const ? shape_set(g, cx, n, 0, DTYPE_I64, &s)
                         : set_found(g, cx, n, &s, 1);
 }
+
+bool shape_tfidf(struct graph *g, struct cx *cx, const struct node *n)
+{
+    struct tfidf_params p;
+    if (!tfidf_params(g, cx, n, &p)) {
+        return false;
+    }
+    struct shape s = node_in(g, n, 0)->shape;
+    s.dim[s.rank - 1] = p.n_out;
+    return shape_set(g, cx, n, 0, DTYPE_F32, &s);
+}

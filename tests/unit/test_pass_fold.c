@@ -18,6 +18,11 @@ struct row {
 };
 
 #define V "init v i64 4 10 20 30 40\n"
+/* Ones and twos of words, up to five between the two. */
+#define WORDS                                                                  \
+    "init x i64 12 1 1 3 3 3 7 8 6 7 5 6 8\nTfIdfVectorizer n x -> y "         \
+    "pool_int64s=I:2,3,5,4,5,6,7,8,6,7 ngram_counts=I:0,4 "                    \
+    "max_skip_count=i:5 weights=F:1,2,3,4,5,6,7 min_gram_length=i:1 "
 #define M "init m f32 2x3 1 2 3 4 5 6\n"
 
 static const struct row rows[] = {
@@ -86,6 +91,24 @@ static const struct row rows[] = {
     {M "ReduceMean n m -> y axes=I:1\n", "2 5", 0},
     {M "ReduceMax n m -> y axes=I:0 keepdims=i:0\n", "4 5 6", 0},
     {"init m i64 2 3 4\nReduceSum n m -> y\n", "7", 0},
+
+    /* Words: 5 6 once, 7 8 at distances 1, 3 and 6, 6 7 once. */
+    {WORDS "max_gram_length=i:2 mode=s:TF ngram_indexes=I:0,1,2,3,4,5,6\n",
+     "0 3 1 0 1 3 1", 0},
+    {WORDS "max_gram_length=i:2 mode=s:IDF ngram_indexes=I:0,1,2,3,4,5,6\n",
+     "0 2 3 0 5 6 7", 0},
+    {WORDS "max_gram_length=i:2 mode=s:TFIDF ngram_indexes=I:6,5,4,3,2,1,0\n",
+     "7 18 5 0 3 6 0", 0},
+    {WORDS "max_gram_length=i:1 mode=s:TF ngram_indexes=I:0,1,2,3,5,6,8\n",
+     "0 3 1 0 0 0 0 0 0", 0},
+    {WORDS "max_gram_length=i:2 mode=s:TF ngram_indexes=I:0,1,2,3,4,5,5\n",
+     NULL, E_UNSUPPORTED},
+    {WORDS "max_gram_length=i:3 mode=s:TF ngram_indexes=I:0,1,2,3,4,5,6\n",
+     NULL, E_OP_ATTR},
+    {WORDS "max_gram_length=i:2 mode=s:TF ngram_indexes=I:0,1,2\n", NULL,
+     E_OP_ATTR},
+    {WORDS "max_gram_length=i:2 mode=s:TFI ngram_indexes=I:0,1,2,3,4,5,6\n",
+     NULL, E_OP_ATTR},
 
     /* Casts cut towards zero. */
     {"init a f32 4 1.9 -1.9 0 300\nCast n a -> y to=i:7\n", "1 -1 0 300", 0},
