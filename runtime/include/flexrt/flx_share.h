@@ -35,7 +35,8 @@ struct flx_share {
  * predicted latencies is least, all plans together within `bytes` (parts begin
  * at multiples of the models' align), and opens, switches, or closes and opens
  * again, each where that has to be. A model that stays where it is and shrinks
- * keeps its residents; one that moves or grows reads them again.
+ * keeps its residents; one that moves or grows reads them again, and its states
+ * (flexc --state), like its inputs, are lost: save and restore those in need.
  *
  *   s      n > 0; all idle: between inferences. Outputs that are still wanted
  *          are read before, inputs written afterwards; s[i].rt may change
