@@ -550,11 +550,13 @@ static bool turn(const struct work *w, uint64_t budget, uint64_t step,
 /* Improves f->best, a plan that fits the budget, if the search can. */
 static bool find_plan(struct search *f, uint64_t budget)
 {
-    /* Residents first tried: so many 16ths of the most, less so many. */
+    /* Residents first tried: so many 16ths of the most, less so many; the first
+     * only where loads need not cost time, since it is most often enough. */
     static const struct {
         uint32_t part;
         uint32_t less;
-    } first[] = {{8, 0}, {16, 0}, {16, 1}, {14, 0}, {12, 0}, {4, 0}, {0, 0}};
+    } first[] = {{8, 0}, {16, 0}, {16, 1}, {14, 0},
+                 {8, 0}, {12, 0}, {4, 0},  {0, 0}};
     const struct work *const w = &f->w;
     const uint64_t before_ns = f->best.latency_ns;
     struct found *const best = arena_new(w->cx->scratch, struct found, 1);
@@ -570,7 +572,8 @@ static bool find_plan(struct search *f, uint64_t budget)
     }
     best->ns = UINT64_MAX; /* the way to a better plan may lead over worse */
     const uint32_t most = best->n_cut - 1;
-    for (uint32_t i = 0; i < ARRAY_LEN(first); i++) {
+    const bool is_free = best->enough_ns <= w->all_ns + w->all_ns / 64;
+    for (uint32_t i = is_free ? 0 : 1; i < ARRAY_LEN(first); i++) {
         for (uint32_t j = 0; j < ARRAY_LEN(k_starts) && !is_enough(best); j++) {
             struct knobs k = k_starts[j];
             k.x[KNOB_CUT] =
