@@ -565,7 +565,8 @@ static bool find_plan(struct search *f, uint64_t budget)
         return false;
     }
     f->bound_ns = best->enough_ns;
-    best->is_tight = budget / TIGHT < f->least_bytes / (TIGHT - 1);
+    best->is_tight = budget > f->least_bytes &&
+                     budget / TIGHT < f->least_bytes / (TIGHT - 1);
     best->ns = before_ns;
     if (best->n_cut == 0 || is_enough(best)) {
         return true;
