@@ -291,6 +291,20 @@ static bool parse_one(struct parse *p, enum opt_id id, const char *v)
         return (parse_u32(v, &a->opt.n_thread) && a->opt.n_thread >= 1 &&
                 a->opt.n_thread <= 64) ||
                usage(p->cx, id, v, "a number of threads from 1 to 64");
+    case O_WEIGHTS:
+        word = parse_word(p, id, v);
+        a->opt.weights = word == 0   ? DTYPE_F32
+                         : word == 1 ? DTYPE_F16
+                                     : DTYPE_I8;
+        return word >= 0;
+    case O_INPUT: {
+        struct run_list *const l = &a->input;
+        const char **item = arena_push(p->cx->keep, l->item, &l->n, &l->cap);
+        if (item) {
+            *item = v;
+        }
+        return item != NULL;
+    }
     case O_COMPRESS:
         word = parse_word(p, id, v);
         a->opt.compress = (enum compress)word;

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/cx.h"
 #include "ir/options.h"
+#include "run/run_args.h"
 
 #define FLEXC_VERSION_TEXT "0.1.0"
 
@@ -27,12 +28,14 @@ struct cli_args {
     const char *plan_file;  /* NULL: plan */
     const char *json;       /* NULL: none; "-": stdout */
     const char *report;     /* NULL: none */
+    struct run_list input;  /* that errors are measured on */
     const char *dump_after; /* NULL: none */
     enum cli_dump dump;
     bool inline_blob;
     bool self_contained;
     bool tables;
     bool quiet;
+    bool no_error; /* what narrow weights cost is not measured */
     bool help;
     bool version;
     bool list_targets;

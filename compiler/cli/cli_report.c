@@ -45,6 +45,12 @@ static const char *peak_node(const struct cli_result *r, const struct plan *p)
                : "";
 }
 
+/* What errors were measured on. */
+static const char *inputs_of(const struct cli_result *r)
+{
+    return r->args->input.n > 0 ? "given" : "random";
+}
+
 void cli_table(const struct cli_result *r, struct buf *out)
 {
     char a[HUMAN_CAP];
@@ -72,6 +78,15 @@ void cli_table(const struct cli_result *r, struct buf *out)
                    human(c, p->streamed_bytes));
         buf_visible(out, peak_node(r, p));
         buf_char(out, '\n');
+    }
+    for (uint32_t i = 0; i < r->errors.n; i++) {
+        const struct weights_error *const e = &r->errors.output[i];
+        buf_printf(out, "%s weights, %s inputs: '",
+                   dtype_name(r->args->opt.weights), inputs_of(r));
+        buf_visible(out, e->name);
+        buf_printf(out,
+                   "' is off by %.2g of its largest element, %.2g on average\n",
+                   e->max, e->rms);
     }
 }
 
@@ -160,6 +175,26 @@ static bool plan_json(const struct cli_result *r, uint32_t ix,
            num(e, "longest_step_us", (double)p->longest_step_ns / 1e3);
 }
 
+/* "weights_error": of each output. */
+static bool errors_json(const struct cli_result *r, cJSON *root)
+{
+    if (r->errors.n == 0) {
+        return true;
+    }
+    cJSON *o = cJSON_AddObjectToObject(root, "weights_error");
+    cJSON *list = NULL;
+    bool ok = str(o, "weights", dtype_name(r->args->opt.weights)) &&
+              str(o, "inputs", inputs_of(r)) &&
+              (list = cJSON_AddArrayToObject(o, "outputs"));
+    for (uint32_t i = 0; ok && i < r->errors.n; i++) {
+        const struct weights_error *const w = &r->errors.output[i];
+        cJSON *e = cJSON_CreateObject();
+        ok = cJSON_AddItemToArray(list, e) && str(e, "name", w->name) &&
+             num(e, "max", w->max) && num(e, "rms", w->rms);
+    }
+    return ok;
+}
+
 bool cli_json(const struct cli_result *r, struct cx *cx, struct buf *out)
 {
     uint64_t macs = 0;
@@ -184,6 +219,7 @@ bool cli_json(const struct cli_result *r, struct cx *cx, struct buf *out)
               num(root, "min_budget", (double)r->least->budget) &&
               str(root, "min_budget_node", peak_node(r, r->least)) &&
               num(root, "planning_ms", (double)r->planning_us / 1e3) &&
+              errors_json(r, root) &&
               (plans = cJSON_AddArrayToObject(root, "plans"));
     for (uint32_t i = 0; ok && i < r->n_plan; i++) {
         ok = plan_json(r, i, delay, plans);

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/cx.h"
 #include "cli/cli_parse.h"
+#include "cli/weights_error.h"
 #include "ir/cand.h"
 #include "ir/chunks.h"
 #include "ir/layer.h"
@@ -17,14 +18,15 @@ struct cli_result {
     const struct chunks *chunks;
     const struct cands *cands;
     const struct plan_set *plans;
-    const struct plan *least;   /* the plan for the least budget found */
-    const uint64_t *plan_bytes; /* encoded size of each plan */
+    const struct plan *least;     /* the plan for the least budget found */
+    const uint64_t *plan_bytes;   /* encoded size of each plan */
+    struct weights_errors errors; /* n 0: not measured */
     uint64_t planning_us; /* processor time of all plans; only in the JSON */
     uint32_t n_plan;      /* asked for; plans may hold one more, the least */
 };
 
 /* One line a plan: budget, peak, latency, bound, gap, resident, streamed, and
- * the node that sets the peak. */
+ * the node that sets the peak; then one an output whose error is known. */
 void cli_table(const struct cli_result *r, struct buf *out);
 
 /* The keys are listed in the README. false: out of memory, reported. */

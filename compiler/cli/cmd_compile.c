@@ -15,6 +15,7 @@
 #include "cli/cli_device.h"
 #include "cli/cli_html.h"
 #include "cli/cli_report.h"
+#include "cli/weights_error.h"
 #include "codegen/cg_print.h"
 #include "codegen/cg_table.h"
 #include "frontend/onnx/onnx_import.h"
@@ -472,6 +473,15 @@ static bool add_file(struct outputs *o, const char *path, bool made,
     return ok && file_out_write(f, buf_bytes(b).data, buf_bytes(b).len);
 }
 
+static bool has_narrow(const struct layers *l)
+{
+    uint32_t i = 0;
+    while (i < l->n_layer && l->layer[i].stored == DTYPE_NONE) {
+        i++;
+    }
+    return i < l->n_layer;
+}
+
 static bool report(struct cli_args *a, struct cx *cx, struct outputs *o,
                    const struct line *s, struct buf *text)
 {
@@ -485,7 +495,7 @@ static bool report(struct cli_args *a, struct cx *cx, struct outputs *o,
         memcpy(&h, s->tables.model.plan[i], sizeof h);
         plan_bytes[i] = (uint64_t)h.n_words * 4;
     }
-    const struct cli_result r = {
+    struct cli_result r = {
         .args = a,
         .layers = &s->layers,
         .chunks = &s->chunks,
@@ -496,6 +506,10 @@ static bool report(struct cli_args *a, struct cx *cx, struct outputs *o,
         .planning_us = s->planning_us,
         .n_plan = n,
     };
+    if (!a->no_error && a->opt.weights != DTYPE_NONE &&
+        has_narrow(&s->layers) && !weights_error(a, cx, &r.errors)) {
+        return false;
+    }
     if (!a->quiet && !(a->json && strcmp(a->json, "-") == 0)) {
         cli_table(&r, text);
     }

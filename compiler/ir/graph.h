@@ -109,6 +109,7 @@ struct graph {
     const char *file;      /* for diagnoses */
     int64_t opset;         /* of the default domain */
     bool is_ordered;       /* every node follows those it reads from */
+    bool has_f16;          /* some initialiser is f16 */
     uint64_t stored_bytes; /* of initialisers, as they were in the files */
     struct value *value;
     uint32_t n_value;

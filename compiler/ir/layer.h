@@ -405,6 +405,10 @@ struct layer {
     struct operand in[LAYER_MAX_IN];
     uint32_t n_weight;
     struct weight weight[LAYER_MAX_WEIGHT];
+    /* CONV and DECONV of floats, EMBED of f32: weight[0] is stored as F16, or
+     * as I8 with a scale for each output channel or entry, and read as f32;
+     * NONE: as it is. */
+    enum dtype stored;
     struct epilogue epi; /* CONV, DECONV, POOL, EWISE */
     struct quant quant;  /* CONV and POOL of I8 or U8 */
     uint64_t macs;       /* multiply-adds, for reports */

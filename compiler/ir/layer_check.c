@@ -272,6 +272,10 @@ static bool check_conv(const struct check *c)
         w->dtype != (is_integer ? DTYPE_I8 : DTYPE_F32)) {
         return bad(c, "a convolution's weights do not fit");
     }
+    if (y->stored != DTYPE_NONE &&
+        (is_integer || (y->stored != DTYPE_F16 && y->stored != DTYPE_I8))) {
+        return bad(c, "a convolution's weights are not stored as such");
+    }
     for (uint32_t i = 1; i < n_weight; i++) {
         const struct weight *const v = &y->weight[i];
         const bool is_absent = i == 1 && v->data.len == 0;
@@ -510,14 +514,15 @@ static bool check_embed(const struct check *c)
         (ix->dim[0] > 1 && ix->stride[0] != 1) ||
         (ix->dtype != DTYPE_I32 && ix->dtype != DTYPE_I64) || w->rank != 2 ||
         w->dim[0] != y->p.embed.n_entry || w->dim[1] != y->dim[1] ||
-        w->dtype != y->out.dtype) {
+        w->dtype != y->out.dtype ||
+        (y->stored != DTYPE_NONE && w->dtype != DTYPE_F32)) {
         return bad(c, "a table or its indices do not fit");
     }
     const struct layer *const t = y->p.embed.tied;
     return !t ||
            (t->kind == LAYER_CONV && t->weight[0].dim[0] == w->dim[0] &&
             t->weight[0].dim[3] == w->dim[1] && w->dtype == DTYPE_F32 &&
-            t->weight[0].data.data == w->data.data) ||
+            t->stored == y->stored && t->weight[0].data.data == w->data.data) ||
            bad(c, "a tied table is another one");
 }
 

@@ -312,6 +312,9 @@ static void put_layer(struct buf *out, uint32_t ix, const struct layer *y)
         const uint64_t bytes = weight_count(w) * dtype_bytes(w->dtype);
         buf_printf(out, ", %llu bytes\n", (unsigned long long)bytes);
     }
+    if (y->stored != DTYPE_NONE) {
+        buf_printf(out, "  stored %s\n", dtype_name(y->stored));
+    }
     put_param(out, y);
     const bool is_image = y->kind == LAYER_CONV || y->kind == LAYER_POOL;
     if (is_image && y->n_in > 0 && is_byte(y->in[0].dtype)) {

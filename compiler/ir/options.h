@@ -45,6 +45,7 @@ struct options {
     const struct device *device;
     enum numerics numerics;
     enum compress compress;
+    enum dtype weights; /* F32, F16, I8; NONE: as in the model */
     uint32_t n_thread;
     uint64_t max_step_us; /* 0: no limit */
     const struct shape_pin *shape;

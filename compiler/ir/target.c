@@ -5,34 +5,32 @@
 
 enum { KI = 1024 };
 
-/* Chunk limits and read alignment belong to the class; flags are what the
- * emitted Makefile passes to the C compiler besides the common ones. */
+/* The last numbers belong to the class; flags are what the emitted Makefile
+ * passes to the C compiler besides the common ones. */
+#define HOSTED 1024 * KI, 128 * KI, 4096, 256, 4
+#define MCU 16 * KI, 4 * KI, 64, 32, 1
 static const struct target targets[] = {
-    {"x86-64", CLASS_HOSTED, "-march=x86-64", "generic-x86-64", 1024 * KI,
-     128 * KI, 4096},
+    {"x86-64", CLASS_HOSTED, "-march=x86-64", "generic-x86-64", HOSTED},
     {"x86-64-v3", CLASS_HOSTED, "-march=x86-64-v3", "generic-x86-64-v3",
-     1024 * KI, 128 * KI, 4096},
+     HOSTED},
     {"x86-64-v4", CLASS_HOSTED, "-march=x86-64-v4", "generic-x86-64-v4",
-     1024 * KI, 128 * KI, 4096},
-    {"aarch64", CLASS_HOSTED, "-march=armv8-a", "generic-aarch64", 1024 * KI,
-     128 * KI, 4096},
+     HOSTED},
+    {"aarch64", CLASS_HOSTED, "-march=armv8-a", "generic-aarch64", HOSTED},
     {"armv7", CLASS_HOSTED, "-march=armv7-a+neon-vfpv4", "generic-armv7",
-     1024 * KI, 128 * KI, 4096},
+     HOSTED},
     {"cortex-m4", CLASS_MCU,
      "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16",
-     "generic-cortex-m4", 16 * KI, 4 * KI, 64},
+     "generic-cortex-m4", MCU},
     {"cortex-m7", CLASS_MCU,
      "-mcpu=cortex-m7 -mthumb -mfloat-abi=hard -mfpu=fpv5-d16",
-     "generic-cortex-m7", 16 * KI, 4 * KI, 64},
+     "generic-cortex-m7", MCU},
     {"cortex-m55", CLASS_MCU, "-mcpu=cortex-m55 -mthumb -mfloat-abi=hard",
-     "generic-cortex-m55", 16 * KI, 4 * KI, 64},
-    {"rv32", CLASS_MCU, "-march=rv32imafc -mabi=ilp32f", "generic-rv32",
-     16 * KI, 4 * KI, 64},
-    {"rv64", CLASS_HOSTED, "-march=rv64gc -mabi=lp64d", "generic-rv64",
-     1024 * KI, 128 * KI, 4096},
+     "generic-cortex-m55", MCU},
+    {"rv32", CLASS_MCU, "-march=rv32imafc -mabi=ilp32f", "generic-rv32", MCU},
+    {"rv64", CLASS_HOSTED, "-march=rv64gc -mabi=lp64d", "generic-rv64", HOSTED},
     {"rv64v", CLASS_HOSTED, "-march=rv64gcv -mabi=lp64d", "generic-rv64v",
-     1024 * KI, 128 * KI, 4096},
-    {"generic", CLASS_HOSTED, "", "generic", 1024 * KI, 128 * KI, 4096},
+     HOSTED},
+    {"generic", CLASS_HOSTED, "", "generic", HOSTED},
 };
 
 /* The named target that this program's host is; the build passes no -march, so

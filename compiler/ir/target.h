@@ -16,6 +16,10 @@ struct target {
     uint32_t chunk_limit; /* bytes: 16 KiB on microcontrollers, 1 MiB hosted */
     uint32_t chunk_goal;  /* bytes: panels are grouped up to this */
     uint32_t align; /* of chunks in the blob file and loads: 4096 hosted, 64 */
+    /* Weights that are stored as f16 or i8 are made f32 at most so many rows
+     * (x 4) of so many panels at a time, in scratch; more panels of fewer. */
+    uint32_t widen_rows;
+    uint32_t widen_panels;
 };
 
 /* NULL when there is none of that name. "host" gives the target of the machine

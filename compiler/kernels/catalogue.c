@@ -51,7 +51,7 @@ static bool is_allowed(const struct kern *k, const struct layer *l,
         return false;
     }
     struct conv_cut cut;
-    kern_conv_cut(l, k, opt->target->chunk_limit, &cut);
+    kern_conv_cut(l, k, opt->target, &cut);
     return cut.n_kblock == 1;
 }
 
@@ -120,8 +120,16 @@ bool kern_choose(const struct layer *l, const struct options *opt,
 /* Rows of 64 bytes; a panel's parameters take up to two of them. */
 enum { ROW_BYTES = FLX_PANEL * 4, PARAM_ROWS = 2 };
 
+/* Of k rows, the length of the fewest blocks of nearly equal length, a multiple
+ * of 4, of which none has more than `most`, a multiple of 4. */
+static uint64_t equal_blocks(uint64_t k, uint64_t most)
+{
+    const uint64_t n = size_max(1, size_div_up(k, most));
+    return size_div_up(size_div_up(k, n), 4) * 4;
+}
+
 void kern_conv_cut(const struct layer *l, const struct kern *k,
-                   uint64_t chunk_limit, struct conv_cut *cut)
+                   const struct target *target, struct conv_cut *cut)
 {
     const struct conv_param *p = &l->p.conv;
     const uint64_t out_c = l->dim[3];
@@ -143,11 +151,17 @@ void kern_conv_cut(const struct layer *l, const struct kern *k,
         cut->n_kblock = 1;
         return;
     }
-    const uint64_t most = (chunk_limit / ROW_BYTES - PARAM_ROWS) / 4 * 4;
-    cut->n_kblock = k->weights == WEIGHTS_DEPTHWISE
-                        ? 1
-                        : size_max(1, size_div_up(cut->k, most));
-    cut->k_block = size_div_up(size_div_up(cut->k, cut->n_kblock), 4) * 4;
+    const bool is_whole = k->weights == WEIGHTS_DEPTHWISE;
+    const uint64_t most =
+        (target->chunk_limit / ROW_BYTES - PARAM_ROWS) / 4 * 4;
+    cut->k_block = equal_blocks(cut->k, is_whole ? cut->k : most);
+    /* Cut as f32 weights are: narrow ones are smaller. Winograd reads them as
+     * they are. */
+    if (layer_is_narrow(l) && !k->shared) {
+        cut->widen = is_whole ? cut->k_block
+                              : equal_blocks(cut->k_block, target->widen_rows);
+        cut->k_block = size_div_up(cut->k_block, cut->widen) * cut->widen;
+    }
     cut->n_kblock = size_div_up(cut->k, cut->k_block);
 }
 
@@ -157,11 +171,14 @@ static uint64_t panel_bytes(const struct layer *l, const struct conv_cut *cut,
     if (cut->is_integer) {
         return quant_panel_bytes(l, cut);
     }
-    const bool is_last = kblock + 1 == cut->n_kblock;
-    const uint64_t rows =
-        is_last ? cut->k - kblock * cut->k_block : cut->k_block;
-    return ROW_BYTES *
-           (rows + (kblock == 0) + (is_last && l->epi.act == ACT_PRELU));
+    const uint64_t rows = block_rows(cut, kblock);
+    const uint64_t params = block_params(l, cut, kblock);
+    if (!layer_is_narrow(l)) {
+        return ROW_BYTES * (params + rows);
+    }
+    const uint64_t each = FLX_PANEL * stored_size(l);
+    return ROW_BYTES * (params + (l->stored == DTYPE_I8)) +
+           size_div_up(rows * each, FLX_PANEL_ALIGN) * FLX_PANEL_ALIGN;
 }
 
 static bool is_conv(const struct kern *k)
@@ -184,17 +201,18 @@ static struct table_cut table_of(const struct layer *l,
     const struct kern *k = tied ? kern_find(tied, opt, &why) : NULL;
     if (k && k->weights == WEIGHTS_CONV) {
         struct conv_cut cut;
-        kern_conv_cut(tied, k, opt->target->chunk_limit, &cut);
+        kern_conv_cut(tied, k, opt->target, &cut);
+        const uint64_t params = ROW_BYTES * block_params(tied, &cut, 0);
+        const uint64_t size = stored_size(l);
         t = (struct table_cut){
             .is_tied = true,
             .entries = FLX_PANEL,
             .n_panel = cut.n_panel,
             .panel_bytes = panel_bytes(tied, &cut, 0),
-            .first = tied->epi.act == ACT_PRELU
-                         ? PARAM_ROWS * (uint64_t)ROW_BYTES
-                         : ROW_BYTES,
-            .entry_step = sizeof(float),
-            .elem_step = ROW_BYTES,
+            .scales = params,
+            .first = params + (l->stored == DTYPE_I8 ? ROW_BYTES : 0),
+            .entry_step = size,
+            .elem_step = FLX_PANEL * size,
         };
         if (cut.n_kblock == 1) {
             return t;
@@ -209,7 +227,7 @@ static struct conv_cut cut_of(const struct layer *l, const struct kern *k,
 {
     struct conv_cut cut = {.n_panel = 1, .n_kblock = 1};
     if (is_conv(k)) {
-        kern_conv_cut(l, k, opt->target->chunk_limit, &cut);
+        kern_conv_cut(l, k, opt->target, &cut);
     } else if (k->weights == WEIGHTS_HEADS) {
         cut.n_panel = attention_panels(l);
     } else if (k->weights == WEIGHTS_TABLE) {
@@ -269,7 +287,10 @@ bool kern_pack(const struct layer *l, const struct options *opt,
     if (k->weights == WEIGHTS_TABLE) {
         const struct table_cut table = table_of(l, opt);
         for (uint32_t i = 0; i < n_panel; i++) {
-            pack_table(l, &table, panel + i, dst + i * table.panel_bytes);
+            if (!pack_table(l, &table, panel + i, cx,
+                            dst + i * table.panel_bytes)) {
+                return false;
+            }
         }
         return true;
     }
@@ -283,7 +304,12 @@ bool kern_pack(const struct layer *l, const struct options *opt,
             pack_quant(l, &cut, panel + i, dst + i * t->panel_bytes[0]);
             continue;
         }
-        pack_conv(l, &cut, kblock, panel + i, dst + i * t->panel_bytes[kblock]);
+        uint8_t *const to = dst + i * t->panel_bytes[kblock];
+        if (!layer_is_narrow(l)) {
+            pack_conv(l, &cut, kblock, panel + i, to);
+        } else if (!pack_narrow(l, &cut, kblock, panel + i, cx, to)) {
+            return false;
+        }
     }
     return true;
 }
@@ -371,6 +397,9 @@ bool kern_cand(const struct layers *layers, const struct layer *l,
         .box_ns = opt->device->step_ns,
         .all_ns = k->cost(l, opt->device),
     };
+    if (cut.widen > 0) {
+        return widen_rooms(l, &cut, opt, cx, c);
+    }
     return !k->shared || k->shared(l, opt->device, cx, c);
 }
 

@@ -122,7 +122,10 @@ void conv_args(const struct arg_in *in, uint32_t *word, struct fit *f)
         PUT_IMAGE(a, res, res_image);
     }
     a->k = fit_u(f, in->cut->k);
-    a->k_block = fit_u(f, in->cut->k_block);
+    const struct conv_cut *const cut = in->cut;
+    a->k_block = fit_u(f, cut->widen > 0 ? cut->widen : cut->k_block);
+    a->w_blocks = cut->widen > 0 ? fit_u(f, cut->k_block / cut->widen) : 1;
+    a->w_type = weight_type(l);
     a->residual = (uint32_t)l->epi.residual;
     a->act = (uint32_t)l->epi.act;
     a->act_a = l->epi.a;
@@ -152,7 +155,7 @@ static uint64_t out_pixels(const struct layer *l)
 uint64_t conv_weight_bytes(const struct layer *l)
 {
     const struct weight *w = &l->weight[0];
-    const uint64_t each = w->dtype == DTYPE_I8 ? 1 : 4; /* in a panel */
+    const uint64_t each = w->dtype == DTYPE_I8 ? 1 : stored_size(l);
     return each * w->dim[0] * w->dim[1] * w->dim[2] * w->dim[3];
 }
 
@@ -211,32 +214,34 @@ uint64_t direct_ns(const struct layer *l, const struct device *d)
     const uint64_t runs = p->kernel[1] > 1 ? p->kernel[0] : 1;
     return rate_ns(pixels * padded_channels(l) * (k + RUN_COST * runs),
                    d->speed[SPEED_GEMM]) +
-           weights_ns(l, d) + image_ns(l, d) + epilogue_ns(l, d);
+           weights_ns(l, d) + widen_ns(l, d) + image_ns(l, d) +
+           epilogue_ns(l, d);
 }
 
 /* Nothing but weights. */
 uint64_t gemv_ns(const struct layer *l, const struct device *d)
 {
     return rate_ns(conv_weight_bytes(l), d->speed[SPEED_WEIGHTS]) +
-           epilogue_ns(l, d);
+           widen_ns(l, d) + epilogue_ns(l, d);
 }
 
 uint64_t deconv_ns(const struct layer *l, const struct device *d)
 {
     return rate_ns(l->macs / l->dim[3] * padded_channels(l),
                    d->speed[SPEED_GEMM]) +
-           weights_ns(l, d) + image_ns(l, d) + epilogue_ns(l, d);
+           weights_ns(l, d) + widen_ns(l, d) + image_ns(l, d) +
+           epilogue_ns(l, d);
 }
 
 uint64_t depthwise_ns(const struct layer *l, const struct device *d)
 {
-    return rate_ns(l->macs, d->speed[SPEED_DEPTHWISE]) + image_ns(l, d) +
-           epilogue_ns(l, d);
+    return rate_ns(l->macs, d->speed[SPEED_DEPTHWISE]) + widen_ns(l, d) +
+           image_ns(l, d) + epilogue_ns(l, d);
 }
 
 /* One multiply-add at a time: a lane where others have a panel. */
 uint64_t lanes_ns(const struct layer *l, const struct device *d)
 {
-    return rate_ns(l->macs * FLX_PANEL, d->speed[SPEED_GEMM]) + image_ns(l, d) +
-           epilogue_ns(l, d);
+    return rate_ns(l->macs * FLX_PANEL, d->speed[SPEED_GEMM]) + widen_ns(l, d) +
+           image_ns(l, d) + epilogue_ns(l, d);
 }

@@ -17,7 +17,8 @@ bool embed_fits(const struct layer *l, const char **why)
 void embed_cut(const struct layer *l, uint64_t panel_goal,
                struct table_cut *cut)
 {
-    const uint64_t size = dtype_bytes(l->out.dtype);
+    const uint64_t size =
+        layer_is_narrow(l) ? stored_size(l) : dtype_bytes(l->out.dtype);
     const uint64_t row = l->dim[1] * size;
     const uint64_t n = l->p.embed.n_entry;
     const uint64_t wanted = size_max(1, panel_goal / row);
@@ -27,18 +28,32 @@ void embed_cut(const struct layer *l, uint64_t panel_goal,
         .elem_step = size,
     };
     cut->n_panel = size_div_up(n, cut->entries);
+    cut->first = l->stored == DTYPE_I8 ? 4 * cut->entries : 0;
     cut->panel_bytes =
-        size_div_up(cut->entries * row, FLX_PANEL_ALIGN) * FLX_PANEL_ALIGN;
+        size_div_up(cut->first + cut->entries * row, FLX_PANEL_ALIGN) *
+        FLX_PANEL_ALIGN;
 }
 
-void pack_table(const struct layer *l, const struct table_cut *cut,
-                uint64_t panel, uint8_t *dst)
+bool pack_table(const struct layer *l, const struct table_cut *cut,
+                uint64_t panel, struct cx *cx, uint8_t *dst)
 {
     const uint64_t first = panel * cut->entries;
     const uint64_t n = size_min(cut->entries, l->p.embed.n_entry - first);
-    const uint64_t bytes = n * cut->entry_step;
-    memcpy(dst, l->weight[0].data.data + first * cut->entry_step, bytes);
-    memset(dst + bytes, 0, cut->panel_bytes - bytes);
+    const uint64_t row = l->dim[1] * dtype_bytes(l->out.dtype);
+    const uint8_t *const src = l->weight[0].data.data + first * row;
+    memset(dst, 0, cut->panel_bytes);
+    if (!layer_is_narrow(l)) {
+        memcpy(dst, src, n * row);
+        return true;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        if (!round_row(l, src + i * row, l->dim[1], cx,
+                       dst + cut->first + i * cut->entry_step,
+                       dst + cut->scales + 4 * i)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void embed_args(const struct arg_in *in, uint32_t *word, struct fit *f)
@@ -59,4 +74,6 @@ void embed_args(const struct arg_in *in, uint32_t *word, struct fit *f)
     a->first = fit_u(f, t->first);
     a->entry_step = fit_u(f, t->entry_step);
     a->elem_step = fit_u(f, t->elem_step);
+    a->w_type = weight_type(l);
+    a->scales = fit_u(f, t->scales);
 }

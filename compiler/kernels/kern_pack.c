@@ -139,8 +139,22 @@ static void pack_rows(const struct layer *l, uint64_t k0, uint64_t k1,
     }
 }
 
+uint64_t block_rows(const struct conv_cut *cut, uint64_t kblock)
+{
+    return size_min(cut->k_block, cut->k - kblock * cut->k_block);
+}
+
+uint64_t block_params(const struct layer *l, const struct conv_cut *cut,
+                      uint64_t kblock)
+{
+    const bool has_bias = kblock == 0;
+    const bool has_slopes =
+        kblock + 1 == cut->n_kblock && l->epi.act == ACT_PRELU;
+    return (uint64_t)has_bias + (uint64_t)has_slopes;
+}
+
 void pack_conv(const struct layer *l, const struct conv_cut *cut,
-               uint32_t kblock, uint32_t panel, uint8_t *dst)
+               uint64_t kblock, uint64_t panel, uint8_t *dst)
 {
     uint64_t first = 0;
     const uint64_t n = panel_channels(cut, panel, &first);

@@ -29,8 +29,10 @@ struct conv_cut {
     uint64_t oc; /* channels of a group; of all if spans */
     uint64_t n_panel;
     uint64_t k;
-    uint64_t k_block;
+    uint64_t k_block; /* of a stored block */
     uint64_t n_kblock;
+    uint64_t widen; /* rows that are made f32 at a time; 0: they are, or need
+                       not be */
 };
 
 /* Every number of an argument block goes through one of these: `bad` becomes
@@ -49,6 +51,7 @@ struct table_cut {
     uint64_t entries; /* of a panel */
     uint64_t n_panel;
     uint64_t panel_bytes;
+    uint64_t scales; /* byte of the panel's f32 scales, one an entry; I8 */
     uint64_t first;
     uint64_t entry_step;
     uint64_t elem_step;
@@ -89,17 +92,36 @@ const struct kern *kern_find(const struct layer *l, const struct options *opt,
 /* kern_attention.c: heads, where no weights are in the way. */
 uint64_t attention_panels(const struct layer *l);
 void kern_conv_cut(const struct layer *l, const struct kern *k,
-                   uint64_t chunk_limit, struct conv_cut *cut);
+                   const struct target *target, struct conv_cut *cut);
 
 /* kern_embed.c: a table with panels of its own. */
 void embed_cut(const struct layer *l, uint64_t panel_goal,
                struct table_cut *cut);
-void pack_table(const struct layer *l, const struct table_cut *cut,
-                uint64_t panel, uint8_t *dst);
+NODISCARD bool pack_table(const struct layer *l, const struct table_cut *cut,
+                          uint64_t panel, struct cx *cx, uint8_t *dst);
 
-/* kern_pack.c */
+/* kern_pack.c: rows of weights of a K block, 16 floats of parameters before
+ * them; a panel of it as f32. */
+uint64_t block_rows(const struct conv_cut *cut, uint64_t kblock);
+uint64_t block_params(const struct layer *l, const struct conv_cut *cut,
+                      uint64_t kblock);
 void pack_conv(const struct layer *l, const struct conv_cut *cut,
-               uint32_t kblock, uint32_t panel, uint8_t *dst);
+               uint64_t kblock, uint64_t panel, uint8_t *dst);
+/* kern_narrow.c: whether weights are stored as F16 or I8; a panel of them; the
+ * time that making all of them f32 takes, and the scratch for it. */
+bool layer_is_narrow(const struct layer *l);
+uint32_t stored_size(const struct layer *l); /* bytes of a weight */
+uint32_t weight_type(const struct layer *l); /* enum flx_weight_type */
+NODISCARD bool pack_narrow(const struct layer *l, const struct conv_cut *cut,
+                           uint64_t kblock, uint64_t panel, struct cx *cx,
+                           uint8_t *dst);
+/* A row of n floats, as I8 with the scale *scale, which it finds. */
+NODISCARD bool round_row(const struct layer *l, const uint8_t *src, uint64_t n,
+                         struct cx *cx, uint8_t *dst, uint8_t *scale);
+uint64_t widen_ns(const struct layer *l, const struct device *d);
+NODISCARD bool widen_rooms(const struct layer *l, const struct conv_cut *cut,
+                           const struct options *opt, struct cx *cx,
+                           struct cand *c);
 /* Bytes of the one panel of a PLAIN layer; start of each weight in it. */
 uint64_t plain_bytes(const struct layer *l, uint64_t *start);
 void pack_plain(const struct layer *l, uint8_t *dst);

@@ -14,6 +14,8 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/le.h"
+#include "ir/options.h"
 #include "passes/lower_draft.h"
 
 enum { N_OPERAND = LAYER_MAX_IN + 1 }; /* the output is the last, [n_in] */
@@ -655,6 +657,43 @@ static void renumber(const uint32_t *map, struct operand *o)
     o->buf = o->buf == BUF_WEIGHTS ? BUF_WEIGHTS : map[o->buf];
 }
 
+/* Whether an f16 has exactly this value; not of infinities and NaN. */
+static bool is_f16(uint32_t bits)
+{
+    const uint32_t size = bits & 0x7fffffffu;
+    const uint32_t e = size >> 23;
+    const uint32_t mant = (size & 0x7fffffu) | 0x800000u;
+    /* Below 2^-14 the last place is 2^-24, else the 10th of the fraction. */
+    return size == 0 || (e >= 103 && e < 143 &&
+                         mant % (1u << (e < 113 ? 126 - e : 13)) == 0);
+}
+
+static bool all_f16(const struct weight *w)
+{
+    uint64_t i = 0;
+    while (i < w->data.len && is_f16(le32_get(w->data.data + i))) {
+        i += 4;
+    }
+    return i >= w->data.len;
+}
+
+/* How a layer's weights are stored: see layer.h. As in a model with constants
+ * of f16: so where the weights still have such values. */
+static enum dtype stored_of(const struct lower *lw, const struct layer *y)
+{
+    const struct options *const opt = lw->cx->opt;
+    const bool has_rows = y->kind == LAYER_CONV || y->kind == LAYER_DECONV ||
+                          y->kind == LAYER_EMBED;
+    if (!opt || !has_rows || y->weight[0].dtype != DTYPE_F32) {
+        return DTYPE_NONE;
+    }
+    if (opt->weights == DTYPE_NONE) {
+        return lw->g->has_f16 && all_f16(&y->weight[0]) ? DTYPE_F16
+                                                        : DTYPE_NONE;
+    }
+    return opt->weights == DTYPE_F32 ? DTYPE_NONE : opt->weights;
+}
+
 /* The last convolution whose weights are the table's own bytes. */
 static const struct layer *find_tied(const struct layers *l,
                                      const struct layer *table)
@@ -663,10 +702,10 @@ static const struct layer *find_tied(const struct layers *l,
     for (uint32_t i = l->n_layer; i-- > 0 && w->dtype == DTYPE_F32;) {
         const struct layer *const y = &l->layer[i];
         const struct weight *const v = &y->weight[0];
-        if (y->kind == LAYER_CONV && v->data.data == w->data.data &&
-            v->data.len == w->data.len && y->p.conv.group == 1 &&
-            v->dim[0] == w->dim[0] && v->dim[1] == 1 && v->dim[2] == 1 &&
-            v->dim[3] == w->dim[1] &&
+        if (y->kind == LAYER_CONV && y->stored == table->stored &&
+            v->data.data == w->data.data && v->data.len == w->data.len &&
+            y->p.conv.group == 1 && v->dim[0] == w->dim[0] && v->dim[1] == 1 &&
+            v->dim[2] == 1 && v->dim[3] == w->dim[1] &&
             (v->dim[0] == 1 || v->stride[0] == w->stride[0]) &&
             (v->dim[3] == 1 || v->stride[3] == 1)) {
             return y;
@@ -698,6 +737,7 @@ bool lower_finish(struct lower *lw, struct layers *l)
     }
     for (uint32_t i = 0; i < l->n_layer; i++) {
         struct layer *const y = &l->layer[i];
+        y->stored = stored_of(lw, y);
         renumber(map, &y->out);
         for (uint32_t k = 0; k < y->n_in; k++) {
             renumber(map, &y->in[k]);

@@ -212,6 +212,7 @@ static const char *first_given(const struct run_args *a, bool for_compile)
         {"--target", a->target, true},
         {"--device", a->device, true},
         {"--numerics", a->numerics, true},
+        {"--weights", a->weights, true},
         {"--compress", a->compress, true},
         {"--budget", a->budget != RUN_BUDGET_UNSET, false},
         {"--plan", a->plan != RUN_PLAN_UNSET, false},
@@ -314,9 +315,8 @@ bool run_args_pass(const struct run_args *a, struct run_argv *out)
         const char *name;
         const char *value;
     } text[] = {
-        {"--target", a->target},
-        {"--device", a->device},
-        {"--numerics", a->numerics},
+        {"--target", a->target},     {"--device", a->device},
+        {"--numerics", a->numerics}, {"--weights", a->weights},
         {"--compress", a->compress},
     };
     for (size_t i = 0; i < ARRAY_LEN(text); i++) {

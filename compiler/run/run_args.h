@@ -43,6 +43,7 @@ struct run_args {
     const char *target;
     const char *device;
     const char *numerics;
+    const char *weights;
     const char *compress;
     struct run_list plan_file;
     struct run_list input;

@@ -127,8 +127,8 @@ static bool assign_inputs(const struct run_args *a, const struct flx_model *m,
     return true;
 }
 
-static struct run_tensor *make_inputs(const struct run_args *a,
-                                      const struct flx_model *m, struct cx *cx)
+struct run_tensor *run_inputs(const struct run_args *a,
+                              const struct flx_model *m, struct cx *cx)
 {
     struct run_tensor *t = arena_new(cx->keep, struct run_tensor, m->n_input);
     const char **file = arena_new(cx->keep, const char *, m->n_input);
@@ -433,7 +433,7 @@ static bool run_loaded(struct job *j, struct buf *text)
         !run_switch_parse(a->switches, m->n_plan, j->cx, &j->switches)) {
         return false;
     }
-    j->input = make_inputs(a, m, j->cx);
+    j->input = run_inputs(a, m, j->cx);
     return j->input && run_plans(j, text) &&
            (!a->output || write_outputs(a->output, &j->result[0], j->cx)) &&
            (!a->trace || write_trace(j)) && (!a->json || write_json(j, text)) &&

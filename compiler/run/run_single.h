@@ -5,6 +5,7 @@
 #include "base/attr.h"
 #include "base/buf.h"
 #include "base/cx.h"
+#include "flexrt/flx_format.h"
 #include "run/run_args.h"
 
 /* Runs one model under the plans that the arguments choose and appends what is
@@ -22,5 +23,10 @@ NODISCARD bool run_single(const struct run_args *a, struct cx *cx,
  * by opt, else a tensor of this type and shape. false: reported. */
 NODISCARD bool run_read_input(const char *path, const struct run_image_opt *opt,
                               struct cx *cx, struct run_tensor *t);
+
+/* All inputs of a model, in cx->keep: of the files that --input lists, random
+ * by --seed for others. NULL: reported. */
+NODISCARD struct run_tensor *
+run_inputs(const struct run_args *a, const struct flx_model *m, struct cx *cx);
 
 #endif

@@ -197,15 +197,15 @@ static bool write_head(const struct chunks *c, struct blob_out *out,
     return !out->file || file_out_rewrite(out->file, start, head, sizeof head);
 }
 
-/* The id: SHA-256 over format version, target class, weights type, the layers'
- * text and the decoded chunks; the first 16 bytes. */
+/* The id: SHA-256 over format version, target class, the layers' text and the
+ * decoded chunks; the first 16 bytes. */
 static bool start_id(const struct layers *l, const struct options *opt,
                      struct cx *cx, struct sha256 *id)
 {
     struct buf text;
     buf_init(&text, cx->scratch);
-    buf_printf(&text, "flexc format %d class %d weights f32\n",
-               FLX_FORMAT_VERSION, (int)opt->target->cls);
+    buf_printf(&text, "flexc format %d class %d\n", FLX_FORMAT_VERSION,
+               (int)opt->target->cls);
     const bool ok = layers_print(l, &text) && buf_ok(&text);
     sha256_init(id);
     sha256_add(id, buf_bytes(&text).data, buf_bytes(&text).len);

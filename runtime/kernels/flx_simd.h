@@ -462,6 +462,65 @@ FLX_INLINE flx_vh flx_splat_four(const int16_t *src)
 }
 #endif
 
+/* The value of a 16-bit float, little-endian. */
+FLX_INLINE float flx_f16_at(const uint8_t *src)
+{
+    const uint32_t h = src[0] | (uint32_t)src[1] << 8;
+    const uint32_t size = h & 0x7fffu;
+    union {
+        float f;
+        uint32_t u;
+    } x = {(float)size * 0x1p-24f}; /* of a subnormal: units of 2^-24 */
+    if (size >= 0x400u) {
+        x.u = (size << 13) + (size < 0x7c00u ? 0x38000000u : 0x70000000u);
+    }
+    x.u |= (h & 0x8000u) << 16;
+    return x.f;
+}
+
+/* FLX_LANES of them. */
+FLX_INLINE flx_v flx_load_f16(const uint8_t *src)
+{
+#if defined FLX_AVX512
+    return (flx_v)_mm512_cvtph_ps(
+        _mm256_loadu_si256((const __m256i *)(const void *)src));
+#elif defined FLX_AVX2 && defined __F16C__
+    return (flx_v)_mm256_cvtph_ps(
+        _mm_loadu_si128((const __m128i *)(const void *)src));
+#elif FLX_LANES == 1
+    return flx_f16_at(src);
+#else
+    typedef uint16_t halves __attribute__((vector_size(FLX_LANES * 2)));
+    halves u;
+    __builtin_memcpy(&u, src, sizeof u);
+    const flx_vu h = __builtin_convertvector(u, flx_vu);
+    const flx_vu size = h & flx_splat_u(0x7fff);
+    const flx_vu tiny = flx_bits(flx_float_of((flx_vi)size) *
+                                 flx_splat(0x1p-24f)); /* subnormal */
+    const flx_vu is_tiny = (flx_vu)(size < flx_splat_u(0x400));
+    const flx_vu is_finite = (flx_vu)(size < flx_splat_u(0x7c00));
+    const flx_vu bits = (size << 13) + (flx_splat_u(0x70000000u) ^
+                                        (is_finite & flx_splat_u(0x48000000u)));
+    return flx_from_bits((h & flx_splat_u(0x8000)) << 16 | (bits & ~is_tiny) |
+                         (tiny & is_tiny));
+#endif
+}
+
+/* FLX_LANES numbers of 8 bits, signed. */
+FLX_INLINE flx_v flx_load_i8(const uint8_t *src)
+{
+#if defined FLX_AVX512
+    return flx_float_of((flx_vi)_mm512_cvtepi8_epi32(
+        _mm_loadu_si128((const __m128i *)(const void *)src)));
+#elif defined FLX_AVX2
+    return flx_float_of((flx_vi)_mm256_cvtepi8_epi32(
+        _mm_loadl_epi64((const __m128i *)(const void *)src)));
+#else
+    const flx_vi v = flx_load_bytes(src) ^ flx_splat_i(128);
+    return flx_float_of(flx_sub_i(v, flx_splat_i(128)));
+#endif
+}
+
 /* The first n < FLX_LANES floats of src; the rest are `pad`. Reads no more. */
 FLX_INLINE flx_v flx_load_n(const float *src, uint32_t n, float pad)
 {

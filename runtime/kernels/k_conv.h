@@ -18,6 +18,7 @@
 #include "flx_act.h"
 #include "flx_tile.h"
 #include "flx_wide.h"
+#include "flx_widen.h"
 
 /* Pixels of the largest tile, panels next to each other in it; tiles are
  * multiples of FLX_CONV_STEP pixels. */
@@ -81,8 +82,7 @@ FLX_INLINE struct flx_conv flx_conv_of(const struct flx_call *call,
     v.is_last = v.k1 == a->k;
     /* Bias comes with the first K block, slopes with the last. */
     v.slope = v.k0 == 0 ? FLX_PANEL : 0u;
-    v.params =
-        v.slope + (v.is_last && a->act == FLX_ACT_PRELU ? FLX_PANEL : 0u);
+    v.params = flx_widen_params(a, v.k0, v.k1);
     v.panel = v.params + (v.k1 - v.k0) * FLX_PANEL;
     return v;
 }
@@ -562,10 +562,10 @@ FLX_INLINE uint32_t flx_conv_blocks(uint32_t most, uint32_t n_tile,
 }
 
 /* Groups of at least 16 output channels, or one. kernel_h is at most
- * FLX_CONV_MAX_KH. No scratch. Parts share blocks x panels. */
-FLX_INLINE void k_conv_f32_direct(const struct flx_call *call,
-                                  const struct flx_conv_arg *a, uint32_t part,
-                                  uint32_t n_parts)
+ * FLX_CONV_MAX_KH. No scratch but for widening. Parts share blocks x panels. */
+FLX_INLINE void flx_conv_direct(const struct flx_call *call,
+                                const struct flx_conv_arg *a, uint32_t part,
+                                uint32_t n_parts)
 {
     const struct flx_conv v = flx_conv_of(call, a);
     struct flx_conv_block b;
@@ -617,6 +617,18 @@ FLX_INLINE void k_conv_f32_direct(const struct flx_call *call,
             break;
         }
         u += n;
+    }
+}
+
+FLX_INLINE void k_conv_f32_direct(const struct flx_call *call,
+                                  const struct flx_conv_arg *a, uint32_t part,
+                                  uint32_t n_parts)
+{
+    struct flx_boxes b;
+    const struct flx_call *c = flx_boxes_first(&b, call, a, part, n_parts);
+    while (c) {
+        flx_conv_direct(c, a, b.part, b.n_parts);
+        c = flx_boxes_next(&b, a);
     }
 }
 

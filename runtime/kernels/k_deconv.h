@@ -81,11 +81,11 @@ FLX_INLINE void flx_deconv_tile(const struct flx_conv_arg *a,
     }
 }
 
-/* Groups of at least 16 output channels, or one. No scratch. Parts share rows
- * x panels. */
-FLX_INLINE void k_deconv_f32_gather(const struct flx_call *call,
-                                    const struct flx_conv_arg *a, uint32_t part,
-                                    uint32_t n_parts)
+/* Groups of at least 16 output channels, or one. No scratch but for widening.
+ * Parts share rows x panels. */
+FLX_INLINE void flx_deconv_box(const struct flx_call *call,
+                               const struct flx_conv_arg *a, uint32_t part,
+                               uint32_t n_parts)
 {
     const struct flx_conv v = flx_conv_of(call, a);
     const uint32_t n_panel = call->p1 - call->p0;
@@ -106,6 +106,18 @@ FLX_INLINE void k_deconv_f32_gather(const struct flx_call *call,
                 p.x += m * a->stride_w;
             }
         }
+    }
+}
+
+FLX_INLINE void k_deconv_f32_gather(const struct flx_call *call,
+                                    const struct flx_conv_arg *a, uint32_t part,
+                                    uint32_t n_parts)
+{
+    struct flx_boxes b;
+    const struct flx_call *c = flx_boxes_first(&b, call, a, part, n_parts);
+    while (c) {
+        flx_deconv_box(c, a, b.part, b.n_parts);
+        c = flx_boxes_next(&b, a);
     }
 }
 

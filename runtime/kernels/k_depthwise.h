@@ -137,11 +137,11 @@ FLX_INLINE void flx_dw_panels(const struct flx_conv_arg *a,
     }
 }
 
-/* in_c == out_c == group, one K block. No scratch. Parts share rows x panels.
- */
-FLX_INLINE void k_conv_f32_depthwise(const struct flx_call *call,
-                                     const struct flx_conv_arg *a,
-                                     uint32_t part, uint32_t n_parts)
+/* in_c == out_c == group, one K block. No scratch but for widening. Parts share
+ * rows x panels. */
+FLX_INLINE void flx_conv_depthwise(const struct flx_call *call,
+                                   const struct flx_conv_arg *a, uint32_t part,
+                                   uint32_t n_parts)
 {
     const struct flx_conv v = flx_conv_of(call, a);
     const uint32_t n_panel = call->p1 - call->p0;
@@ -174,6 +174,18 @@ FLX_INLINE void k_conv_f32_depthwise(const struct flx_call *call,
             }
         }
         u += to - from;
+    }
+}
+
+FLX_INLINE void k_conv_f32_depthwise(const struct flx_call *call,
+                                     const struct flx_conv_arg *a,
+                                     uint32_t part, uint32_t n_parts)
+{
+    struct flx_boxes b;
+    const struct flx_call *c = flx_boxes_first(&b, call, a, part, n_parts);
+    while (c) {
+        flx_conv_depthwise(c, a, b.part, b.n_parts);
+        c = flx_boxes_next(&b, a);
     }
 }
 

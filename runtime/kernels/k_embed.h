@@ -1,6 +1,6 @@
 /* k_embed.h - rows of a table in the weights, picked by indices.
  *
- *   out[r][c] = table[ix[r]][c]
+ *   out[r][c] = table[ix[r]][c], of narrow weights as flx_widen.h has it
  *
  * An index outside the table is taken as FLX_EMBED_ENTRY says. The weights are
  * all panels of the table or, where the box has one panel of several, the one
@@ -25,6 +25,19 @@ FLX_INLINE uint32_t flx_embed_entry(const struct flx_embed_arg *a,
     return (uint32_t)FLX_EMBED_ENTRY(i, n);
 }
 
+/* One entry of 16 or 8 bits as floats; only I8 has a scale. */
+FLX_INLINE void flx_embed_widen(const struct flx_embed_arg *a,
+                                const uint8_t *src, const float *scale,
+                                float *dst, ptrdiff_t step)
+{
+    for (uint32_t c = 0; c < a->size; c++) {
+        dst[(ptrdiff_t)c * step] = a->w_type == FLX_WEIGHT_F16
+                                       ? flx_f16_at(src)
+                                       : (float)(int8_t)*src * *scale;
+        src += a->elem_step;
+    }
+}
+
 /* Element c of row r is out_stride[1] * c elements from the row's start. No
  * scratch. Parts share rows. out must not overlap the indices. */
 FLX_INLINE void k_embed(const struct flx_call *call,
@@ -40,10 +53,17 @@ FLX_INLINE void k_embed(const struct flx_call *call,
         const uint32_t entry =
             flx_embed_entry(a, call->arg[1].base + (size_t)r * a->ix_bytes);
         const uint32_t panel = entry / a->panel_entries;
-        const uint8_t *src =
-            call->w + a->first + (is_all ? (size_t)panel * a->panel_bytes : 0) +
-            (size_t)(entry - panel * a->panel_entries) * a->entry_step;
+        const uint32_t ix = entry - panel * a->panel_entries;
+        const uint8_t *w =
+            call->w + (is_all ? (size_t)panel * a->panel_bytes : 0);
+        const uint8_t *src = w + a->first + (size_t)ix * a->entry_step;
         uint8_t *dst = flx_view_at(&out, a->elem_bytes, 1, 1, &r, r);
+        if (a->w_type != FLX_WEIGHT_F32) {
+            flx_embed_widen(a, src,
+                            (const float *)(const void *)(w + a->scales) + ix,
+                            (float *)(void *)dst, out.stride[1]);
+            continue;
+        }
         flx_copy_run(dst, out.stride[1], src,
                      (ptrdiff_t)(a->elem_step / a->elem_bytes), a->elem_bytes,
                      a->size);

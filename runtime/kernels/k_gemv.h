@@ -135,9 +135,9 @@ FLX_INLINE void flx_gemv_panels(const struct flx_conv_arg *a,
 }
 
 /* As k_conv_f32_direct, any kernel_h; out_rows and out_w are 1, one image. */
-FLX_INLINE void k_conv_f32_gemv(const struct flx_call *call,
-                                const struct flx_conv_arg *a, uint32_t part,
-                                uint32_t n_parts)
+FLX_INLINE void flx_conv_gemv(const struct flx_call *call,
+                              const struct flx_conv_arg *a, uint32_t part,
+                              uint32_t n_parts)
 {
     const struct flx_conv v = flx_conv_of(call, a);
     uint32_t p0;
@@ -152,6 +152,18 @@ FLX_INLINE void k_conv_f32_gemv(const struct flx_call *call,
                          (size_t)(p - call->p0) * v.panel;
         flx_gemv_panels(a, &v, p, n, w);
         p += n;
+    }
+}
+
+FLX_INLINE void k_conv_f32_gemv(const struct flx_call *call,
+                                const struct flx_conv_arg *a, uint32_t part,
+                                uint32_t n_parts)
+{
+    struct flx_boxes b;
+    const struct flx_call *c = flx_boxes_first(&b, call, a, part, n_parts);
+    while (c) {
+        flx_conv_gemv(c, a, b.part, b.n_parts);
+        c = flx_boxes_next(&b, a);
     }
 }
 

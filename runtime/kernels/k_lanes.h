@@ -52,10 +52,10 @@ FLX_INLINE float flx_lanes_sum(const struct flx_conv_arg *a,
     return s;
 }
 
-FLX_INLINE void flx_lanes_box(const struct flx_call *call,
-                              const struct flx_conv_arg *a,
-                              uint32_t is_transposed, uint32_t part,
-                              uint32_t n_parts)
+FLX_INLINE void flx_lanes_part(const struct flx_call *call,
+                               const struct flx_conv_arg *a,
+                               uint32_t is_transposed, uint32_t part,
+                               uint32_t n_parts)
 {
     const struct flx_conv v = flx_conv_of(call, a);
     const uint32_t n_panel = call->p1 - call->p0;
@@ -84,7 +84,21 @@ FLX_INLINE void flx_lanes_box(const struct flx_call *call,
     }
 }
 
-/* Any grouping, any kernel. No scratch. Parts share rows x panels. */
+FLX_INLINE void flx_lanes_box(const struct flx_call *call,
+                              const struct flx_conv_arg *a,
+                              uint32_t is_transposed, uint32_t part,
+                              uint32_t n_parts)
+{
+    struct flx_boxes b;
+    const struct flx_call *c = flx_boxes_first(&b, call, a, part, n_parts);
+    while (c) {
+        flx_lanes_part(c, a, is_transposed, b.part, b.n_parts);
+        c = flx_boxes_next(&b, a);
+    }
+}
+
+/* Any grouping, any kernel. No scratch but for widening. Parts share rows x
+ * panels. */
 FLX_INLINE void k_conv_f32_lanes(const struct flx_call *call,
                                  const struct flx_conv_arg *a, uint32_t part,
                                  uint32_t n_parts)

@@ -419,9 +419,12 @@ FLX_WINO_TILE(flx_wino_tile4, FLX_WINO_ROWS4, 4, 1, 2)
  * transform miss the first cache, and would be waited for on their own. Unit i
  * is one input channel of one panel. */
 struct flx_wino_ahead {
-    const float *w; /* first panel, first channel, first tap */
-    size_t w_panel; /* floats to the next panel */
-    size_t w_tap;   /* and to the next tap */
+    const uint8_t *w;     /* first panel */
+    struct flx_stored at; /* in a panel */
+    uint32_t w_type;
+    uint32_t w_row; /* bytes of a row, of one channel and tap */
+    size_t w_tap;   /* bytes to the next tap */
+    uint32_t c0;    /* first channel */
     float *u;
     uint32_t block;  /* channels that u has room for */
     uint32_t c;      /* channels */
@@ -435,10 +438,22 @@ FLX_INLINE void flx_wino_ahead_to(uint32_t m, struct flx_wino_ahead *job,
     for (; job->done < to; job->done++) {
         const uint32_t q = job->done >= job->c;
         const uint32_t c = job->done - (q ? job->c : 0);
-        flx_wino_weights(
-            m, job->w + q * job->w_panel + (size_t)c * FLX_PANEL, job->w_tap,
-            job->u + (size_t)q * job->block * FLX_PANEL + (size_t)c * FLX_PANEL,
-            FLX_WINO_U_PLANE(job->block));
+        float *const u =
+            job->u + (size_t)q * job->block * FLX_PANEL + (size_t)c * FLX_PANEL;
+        const uint8_t *const panel = job->w + q * job->at.bytes;
+        const uint8_t *const w =
+            panel + job->at.rows + (job->c0 + c) * job->w_row;
+        const float *f = (const float *)(const void *)w;
+        size_t tap = job->w_tap / 4;
+        float wide[9 * FLX_PANEL];
+        if (job->w_type != FLX_WEIGHT_F32) {
+            flx_widen_rows(
+                job->w_type, w, job->w_tap,
+                (const float *)(const void *)(panel + job->at.scales), 9, wide);
+            f = wide;
+            tap = FLX_PANEL;
+        }
+        flx_wino_weights(m, f, tap, u, FLX_WINO_U_PLANE(job->block));
     }
 }
 
@@ -695,10 +710,12 @@ flx_wino_job(const struct flx_call *call, const struct flx_conv_arg *a,
         const uint32_t n_pair = (n_panel + FLX_WINO_PAIR - 1) / FLX_WINO_PAIR;
         const uint32_t p = at.unit % n_pair * FLX_WINO_PAIR;
         const uint32_t c0 = at.block * block;
-        job.w = (const float *)(const void *)call->w + p * (size_t)cv->panel +
-                cv->params + (size_t)c0 * FLX_PANEL;
-        job.w_panel = cv->panel;
-        job.w_tap = (size_t)a->in_c * FLX_PANEL;
+        job.at = flx_stored_of(a, cv->k0, cv->k1);
+        job.w = call->w + p * (size_t)job.at.bytes;
+        job.w_type = a->w_type;
+        job.w_row = flx_widen_row(a->w_type);
+        job.w_tap = (size_t)a->in_c * job.w_row;
+        job.c0 = c0;
         job.u = u;
         job.block = block;
         job.c = flx_min_u(block, a->in_c - c0);
@@ -806,8 +823,9 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
             u[0] = u[1];
             u[1] = swap;
         }
-        const float *w = (const float *)(const void *)call->w +
-                         (size_t)(p0 - call->p0) * cv.panel;
+        const size_t w_panel = flx_stored_of(a, cv.k0, cv.k1).bytes / 4;
+        const float *w =
+            (const float *)(const void *)call->w + (p0 - call->p0) * w_panel;
         for (uint32_t t = t0; t < t1 && t < n_tile; t++) {
             const struct flx_wino_at at = flx_wino_tile_at(m, call->r0, n_x, t);
             if (t + 1 < n_tile) {
@@ -818,8 +836,7 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
             for (uint32_t q = 0; q < n_panel; q++) {
                 const float *from = s + (q * (size_t)most + t - t0) * FLX_PANEL;
                 flx_wino_out(m, a, &cv, from, FLX_WINO_S_PLANE(most),
-                             w + q * (size_t)cv.panel, at,
-                             (p0 + q) * FLX_PANEL);
+                             w + q * w_panel, at, (p0 + q) * FLX_PANEL);
             }
         }
     }

@@ -1,12 +1,13 @@
 #!/bin/sh
-# firmware.sh FLEXC FLEXRUN: the emitted C of one trained model on emulated
-# Cortex-M4 and M7 boards, with its weights read in place and through a polled
-# device, and on AArch64: three plans, switches in mid-inference, and the same
-# output as on the host, bit for bit where the host has FMA. Prints what core,
-# kernels and model take. FLEXC_SOURCE_DIR, FLEXC_SANITIZE: environment.
+# firmware.sh FLEXC FLEXRUN [WEIGHTS]: the emitted C of one trained model, its
+# weights stored as WEIGHTS (f32), on emulated Cortex-M4 and M7 boards, with its
+# weights read in place and through a polled device, and on AArch64: three plans,
+# switches in mid-inference, and the same output as on the host, bit for bit where
+# the host has FMA. Prints what core, kernels and model take. FLEXC_SOURCE_DIR, FLEXC_SANITIZE: environment.
 set -eu
 flexc=$1
 flexrun=$2
+weights=${3:-f32}
 root=$FLEXC_SOURCE_DIR
 ports=$root/runtime/ports/baremetal
 here=$root/tests/firmware
@@ -38,10 +39,14 @@ cd "$dir"
 
 # ---- the host's answer ----
 
-"$flexc" "$model" --numerics direct --budgets max --name fw -o host -q ||
-    fail "flexc for the host"
-"$flexrun" host --input "$input" --output want \
-    --check "$(dirname "$input")" >/dev/null || fail "flexrun on the host"
+"$flexc" "$model" --numerics direct --budgets max --name fw -o host -q \
+    --weights "$weights" || fail "flexc for the host"
+# The model's tolerance is that of f32.
+check=
+[ "$weights" != f32 ] || check="--check $(dirname "$input")"
+# shellcheck disable=SC2086
+"$flexrun" host --input "$input" --output want $check >/dev/null ||
+    fail "flexrun on the host"
 grep -qE '^ \* options +--target (x86-64-v[34]|aarch64)' host/fw.c &&
     has_fma=1 || has_fma=0
 n_bytes=$(sed -n 's/^#define FW_INPUT_0_BYTES \([0-9]*\)u.*/\1/p' host/fw.h)
@@ -100,7 +105,7 @@ board() {
         -I$root/runtime/include
         -I$root/runtime"
     "$flexc" "$model" --target "$cpu" --device "$device" \
-        --numerics direct --inline-blob --name fw \
+        --numerics direct --inline-blob --name fw --weights "$weights" \
         --budgets "min,$middle,max" -o "$name" -q ||
         fail "flexc --target $cpu --device $device"
     mkdir "$name/core" "$name/port"

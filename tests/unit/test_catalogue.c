@@ -1,5 +1,6 @@
 #include "kernels/catalogue.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,6 +254,121 @@ static void kern_choose__prefers_the_narrowest_kernel(void **state)
     }
 }
 
+/* The only panel of a 1x1 convolution, of which each of `o` channels has
+ * weights w[channel][c], stored as `stored`; NULL when it is refused. */
+static uint8_t *pack_one(struct fixture *f, struct conv *v, uint64_t o,
+                         uint64_t c, float *w, enum dtype stored)
+{
+    make_conv(v, o, 1, 1, c, 1);
+    v->target.chunk_limit = 1 << 20;
+    v->target.widen_rows = 8;
+    v->target.widen_panels = 1;
+    v->layer.weight[0].data = (struct span){(uint8_t *)w, o * c * sizeof *w};
+    v->layer.stored = stored;
+    struct lattice t;
+    assert_true(kern_lattice(&v->layer, &v->opt, &f->cx, &t));
+    assert_int_equal(t.n_kblock, 1);
+    assert_int_equal(t.n_panel, 1);
+    const uint64_t each = stored == DTYPE_F16 ? 32 : 16;
+    const uint64_t params = stored == DTYPE_F16 ? 64 : 128;
+    assert_int_equal(t.panel_bytes[0], params + (c * each + 63) / 64 * 64);
+    uint8_t *dst = arena_alloc(&f->keep, t.panel_bytes[0], 64);
+    assert_non_null(dst);
+    memset(dst, 0xff, t.panel_bytes[0]);
+    return kern_pack(&v->layer, &v->opt, &t, 0, 0, 1, dst, &f->cx) ? dst : NULL;
+}
+
+/* The value of an f16 that is no NaN. */
+static double value_of_f16(uint32_t h)
+{
+    const int e = (int)(h >> 10 & 31u);
+    const double m = (double)(h & 1023u);
+    const double x = e == 0    ? ldexp(m, -24)
+                     : e == 31 ? (double)INFINITY
+                               : ldexp(1024 + m, e - 25);
+    return h & 0x8000u ? -x : x;
+}
+
+/* Every f16, what lies halfway to the next one, and the floats beside that. */
+static void kern_pack__rounds_to_the_nearest_f16(void **state)
+{
+    struct fixture *f = *state;
+    enum { C = 4096 };
+    static float w[16][C];
+    for (uint32_t base = 0; base < 0x7bff; base += C / 4) {
+        for (uint32_t i = 0; i < C / 4; i++) {
+            const double a = value_of_f16(base + i);
+            const double b = value_of_f16(base + i + 1);
+            const float half = isinf(b) ? 65519.996f : (float)((a + b) / 2);
+            const float x[4] = {(float)a, half, nextafterf(half, 0),
+                                isinf(b) ? half : nextafterf(half, 65504)};
+            memcpy(&w[base / 1024 % 16][4 * (uint64_t)i], x, sizeof x);
+        }
+        const uint32_t o = base / 1024 % 16;
+        for (uint32_t i = 0; i < C; i++) {
+            w[(o + 1) % 16][i] = -w[o][i];
+        }
+        struct conv v;
+        const uint8_t *p = pack_one(f, &v, 16, C, &w[0][0], DTYPE_F16);
+        assert_no_diag(f);
+        assert_non_null(p);
+        for (uint32_t i = 0; i < C; i++) {
+            for (uint32_t s = 0; s < 2; s++) {
+                const uint32_t lane = (o + s) % 16;
+                const uint8_t *at = p + 64 + (i * 16 + lane) * 2;
+                const uint32_t h = at[0] | (uint32_t)at[1] << 8;
+                const double got = value_of_f16(h);
+                const double want = (double)w[lane][i];
+                const double up = value_of_f16(h + 1); /* away from zero */
+                const double down = h & 0x7fffu ? value_of_f16(h - 1) : got;
+                const double err = fabs(got - want);
+                assert_true(signbit(got) == signbit(want));
+                assert_true(err <= fabs(down - want) || down == got);
+                assert_true(err < fabs(up - want) ||
+                            (err == fabs(up - want) && h % 2 == 0));
+                assert_true(err < fabs(down - want) || down == got ||
+                            h % 2 == 0);
+            }
+        }
+        arena_free(&f->keep);
+    }
+}
+
+static void kern_pack__refuses_weights_that_do_not_fit(void **state)
+{
+    struct fixture *f = *state;
+    struct conv v;
+    float w[4] = {1, -2, 65520, 0};
+    assert_null(pack_one(f, &v, 1, 4, w, DTYPE_F16));
+    assert_diag(f, E_WEIGHT, "conv1");
+    fixture_restart(f, ARENA_NO_FAULT);
+    w[2] = INFINITY; /* f16 has it, i8 has not */
+    const uint8_t *p = pack_one(f, &v, 1, 4, w, DTYPE_F16);
+    assert_non_null(p);
+    assert_int_equal(p[64 + 2 * 32] | p[64 + 2 * 32 + 1] << 8, 0x7c00);
+    assert_null(pack_one(f, &v, 1, 4, w, DTYPE_I8));
+    assert_diag(f, E_WEIGHT, "conv1");
+}
+
+static void kern_pack__has_a_scale_for_each_channel_of_i8(void **state)
+{
+    struct fixture *f = *state;
+    struct conv v;
+    float w[3][5] = {{127, -64, 2.5f, 3.5f, -0.5f}, {0}, {-1, 1, 0.5f, 0, 0}};
+    const int8_t want[3][5] = {
+        {127, -64, 2, 4, 0}, {0}, {-127, 127, 64 /* 63.5 */, 0, 0}};
+    const float scale[3] = {1, 0, 1.0f / 127};
+    const uint8_t *p = pack_one(f, &v, 3, 5, &w[0][0], DTYPE_I8);
+    assert_non_null(p);
+    for (uint32_t o = 0; o < 16; o++) {
+        assert_true(float_at(p + 64, o) == (o < 3 ? scale[o] : 0));
+        for (uint32_t i = 0; i < 8; i++) {
+            const int got = (int8_t)p[128 + i * 16 + o];
+            assert_int_equal(got, o < 3 && i < 5 ? want[o][i] : 0);
+        }
+    }
+}
+
 static void kern_choose__takes_winograd_where_it_is_cheaper(void **state)
 {
     const struct {
@@ -378,6 +494,9 @@ int main(void)
         FIXTURE_TEST(kern_cand__refuses_what_does_not_fit_32_bits),
         FIXTURE_TEST(kern_cand__fills_the_block_by_name),
         cmocka_unit_test(cand_box_ns__shares_the_whole),
+        FIXTURE_TEST(kern_pack__rounds_to_the_nearest_f16),
+        FIXTURE_TEST(kern_pack__refuses_weights_that_do_not_fit),
+        FIXTURE_TEST(kern_pack__has_a_scale_for_each_channel_of_i8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,6 +180,7 @@ static bool read_initializers(struct import *im, const Onnx__GraphProto *from)
         }
         struct value *const v = &im->g->value[ix];
         v->dtype = tensor.dtype;
+        im->g->has_f16 = im->g->has_f16 || v->dtype == DTYPE_F16;
         v->shape = tensor.shape;
         v->shape_known = true;
         v->is_const = true;

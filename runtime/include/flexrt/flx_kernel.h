@@ -110,6 +110,11 @@ enum flx_act {
 };
 enum flx_residual { FLX_RES_NONE, FLX_RES_BEFORE_ACT, FLX_RES_AFTER_ACT };
 
+/* How weights of convolutions are stored; values equal the compiler's. */
+enum flx_weight_type { FLX_WEIGHT_F32, FLX_WEIGHT_F16, FLX_WEIGHT_I8 };
+/* Scratch of a thread in which so many panels are f32, K rows at a time. */
+#define FLX_WIDEN_SCRATCH(PANELS, K) ((PANELS) * ((K) + 2u) * FLX_PANEL * 4u)
+
 /* Steps of an elementwise program, nearest modes and reductions; values equal
  * those of the compiler's enums in layer.h. */
 enum flx_expr {

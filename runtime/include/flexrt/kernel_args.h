@@ -56,13 +56,16 @@
 
 /* Convolution, transposed convolution and products with constant weights. A
  * K block kb covers flattened K indices [kb * k_block, min(k, (kb + 1) *
- * k_block)), K = (kh, kw, c). res is the residual, the last operand. */
+ * k_block)), K = (kh, kw, c). Of weights that are not stored as f32, the call's
+ * kb counts w_blocks of them. res is the residual, the last operand. */
 #define FLX_CONV_FIELDS(U, I, F, UA, IA, FA)                                   \
     FLX_WINDOW_FIELDS(U, I)                                                    \
     U(res_at) /* in flx_call.arg */                                            \
     FLX_IMAGE_FIELDS(U, res)                                                   \
     U(k) /* KH * KW * C / group */                                             \
     U(k_block)                                                                 \
+    U(w_type)   /* enum flx_weight_type: of the rows of weights */             \
+    U(w_blocks) /* unless f32: K blocks of the kernel in one stored block */   \
     U(residual)                                                                \
     U(act)                                                                     \
     F(act_a)                                                                   \
@@ -301,7 +304,8 @@
 
 /* Row r is entry ix[r] of a table: `size` elements, elem_step bytes apart, from
  * byte first + (entry % panel_entries) * entry_step of panel entry /
- * panel_entries. */
+ * panel_entries. Of I8, entry's f32 scale is number entry % panel_entries from
+ * byte `scales` of the panel. */
 #define FLX_EMBED_FIELDS(U, I, F, UA, IA, FA)                                  \
     U(size)                                                                    \
     U(elem_bytes) /* 1, 2, 4 or 8 */                                           \
@@ -313,7 +317,9 @@
     U(panel_bytes)                                                             \
     U(first)                                                                   \
     U(entry_step)                                                              \
-    U(elem_step)
+    U(elem_step)                                                               \
+    U(w_type) /* enum flx_weight_type; F32: of any type, copied */             \
+    U(scales)
 
 /* Every family: type struct flx_NAME_arg, its field list. */
 #define FLX_ARG_FAMILIES(X)                                                    \

@@ -165,6 +165,18 @@ float *kt_weight(struct kt *k, uint32_t ix, uint32_t rank, const uint64_t *dim)
     return data;
 }
 
+float kt_stored_value(enum dtype stored, float x, float most)
+{
+    if (stored == DTYPE_I8) {
+        const float scale = most / 127;
+        return (float)(int)rint((double)x / (double)scale) * scale;
+    }
+    int e = 0;
+    (void)frexp((double)x, &e);
+    const int place = e < -13 ? -24 : e - 11;
+    return (float)ldexp(rint(ldexp((double)x, -place)), place);
+}
+
 uint8_t *kt_at(struct kt *k, const struct operand *o)
 {
     return k->mem[o->buf] +

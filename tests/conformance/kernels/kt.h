@@ -70,6 +70,10 @@ float *kt_weight(struct kt *k, uint32_t ix, uint32_t rank, const uint64_t *dim);
 uint8_t *kt_weight_of(struct kt *k, uint32_t ix, enum dtype t, uint32_t rank,
                       const uint64_t *dim);
 
+/* The weight that is stored for x as F16, or as I8 in a channel whose largest
+ * is `most`. */
+float kt_stored_value(enum dtype stored, float x, float most);
+
 /* Address of element 0 of an operand in its full buffer. */
 uint8_t *kt_at(struct kt *k, const struct operand *o);
 /* Address of an element; row dimensions first, as in the layer. */

@@ -344,9 +344,10 @@ static void attention__follows_the_largest_score(void **state)
 /* ---- rows of a table ---- */
 
 /* Table of n entries of `size` floats: the rows of indices from both ends and
- * beyond. With a tied convolution the panels are its own. */
+ * beyond. With a tied convolution the panels are its own. Entries may be stored
+ * as f16, or as i8 with a scale each. */
 static void try_embed(struct fixture *f, uint64_t n, uint64_t size,
-                      bool is_tied)
+                      bool is_tied, enum dtype stored)
 {
     enum { ROWS = 9 };
     struct kt k;
@@ -362,6 +363,7 @@ static void try_embed(struct fixture *f, uint64_t n, uint64_t size,
     l->n_in = 1;
     const float *data = kt_weight(&k, 0, 2, table);
     l->p.embed.n_entry = n;
+    l->stored = stored;
     struct layer conv = {
         .kind = LAYER_CONV,
         .name = "tied",
@@ -372,6 +374,7 @@ static void try_embed(struct fixture *f, uint64_t n, uint64_t size,
         .dim = {1, ROWS, 1, n},
         .n_in = 1,
         .n_weight = 2,
+        .stored = stored,
         .p.conv = {.group = 1,
                    .kernel = {1, 1},
                    .stride = {1, 1},
@@ -405,7 +408,16 @@ static void try_embed(struct fixture *f, uint64_t n, uint64_t size,
     for (uint32_t r = 0; r < ROWS; r++) {
         int64_t i = index[r] < -(int64_t)n ? 0 : index[r];
         i = i < 0 ? i + (int64_t)n : i < (int64_t)n ? i : (int64_t)n - 1;
-        memcpy(want + r * size, data + (uint64_t)i * size, size * 4);
+        const float *from = data + (uint64_t)i * size;
+        float most = 0;
+        for (uint64_t c = 0; c < size; c++) {
+            most = fmaxf(most, fabsf(from[c]));
+        }
+        for (uint64_t c = 0; c < size; c++) {
+            want[r * size + c] = stored == DTYPE_NONE
+                                     ? from[c]
+                                     : kt_stored_value(stored, from[c], most);
+        }
     }
     for (uint32_t s = 0; kt_isa(s); s++) {
         const flx_kernel_fn fn = flx_kernel_find(kt_isa(s), k.cand.kernel);
@@ -443,7 +455,11 @@ static void embed__copies_the_rows_that_indices_pick(void **state)
     const uint64_t size[] = {1, 7, 48, 1000};
     for (size_t i = 0; i < ARRAY_LEN(n) * ARRAY_LEN(size) * 2; i++) {
         try_embed(*state, n[i / 2 % ARRAY_LEN(n)], size[i / 2 / ARRAY_LEN(n)],
-                  i % 2 != 0);
+                  i % 2 != 0, DTYPE_NONE);
+        try_embed(*state, n[i / 2 % ARRAY_LEN(n)], size[i / 2 / ARRAY_LEN(n)],
+                  i % 2 != 0, DTYPE_F16);
+        try_embed(*state, n[i / 2 % ARRAY_LEN(n)], size[i / 2 / ARRAY_LEN(n)],
+                  i % 2 != 0, DTYPE_I8);
     }
 }
 

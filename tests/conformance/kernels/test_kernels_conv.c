@@ -1,5 +1,7 @@
 /* Convolutions of every kind against the naive ones. */
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kt.h"
 #include "support/reference.h"
@@ -212,24 +214,116 @@ static double *reference(struct kt *k, const struct conv_case *t)
     return out;
 }
 
+static bool is_fast(const struct conv_case *t)
+{
+    return t->kernel == FLX_K_CONV_F32_WINOGRAD4 ||
+           t->kernel == FLX_K_CONV_F32_WINOGRAD6;
+}
+
+static void start_case(struct kt *k, struct fixture *f,
+                       const struct conv_case *t)
+{
+    kt_start(k, f, t->is_transposed ? LAYER_DECONV : LAYER_CONV);
+    make_layer(k, t);
+    k->opt.numerics = is_fast(t) ? NUMERICS_FAST : NUMERICS_DIRECT;
+}
+
+static void check_case(struct kt *k, const struct conv_case *t)
+{
+    double *want = reference(k, t);
+    /* Winograd's transforms enlarge what they round; some activations here
+     * show only a part of the sums' range. */
+    kt_check(k, want, is_fast(t) ? 1e-4 : 3e-6);
+    free(want);
+}
+
+/* Makes some weights so small that f16 has them as subnormals, or not. */
+static void shrink_some(struct kt *k)
+{
+    float *w = (float *)(uintptr_t)k->l->weight[0].data.data;
+    for (uint64_t i = 0; i < k->l->weight[0].data.len / 4; i += 7) {
+        w[i] = ldexpf(w[i], -(int)(i % 16) - 10);
+    }
+}
+
+static void round_weights(struct kt *k, const struct conv_case *t,
+                          enum dtype stored)
+{
+    float *w = (float *)(uintptr_t)k->l->weight[0].data.data;
+    const uint64_t n = (uint64_t)t->kh * t->kw * t->c / t->group;
+    for (uint64_t o = 0; o < t->oc; o++, w += n) {
+        float most = 0;
+        for (uint64_t i = 0; i < n; i++) {
+            most = fmaxf(most, fabsf(w[i]));
+        }
+        for (uint64_t i = 0; i < n; i++) {
+            w[i] = kt_stored_value(stored, w[i], most);
+        }
+    }
+}
+
+/* Output of each instruction set, in malloc'ed copies. */
+enum { MAX_ISA = 8 };
+struct outputs {
+    uint8_t *copy[MAX_ISA];
+    uint64_t bytes;
+};
+
+static struct outputs run_all(struct kt *k)
+{
+    const struct buffer *const b = &k->buf[k->l->out.buf];
+    struct outputs o = {.bytes = b->rows * b->row_bytes};
+    for (uint32_t i = 0; kt_isa(i); i++) {
+        assert_true(i < MAX_ISA);
+        o.copy[i] = malloc(o.bytes);
+        assert_non_null(o.copy[i]);
+        const struct kt_cut cut = {.isa = kt_isa(i)};
+        memcpy(o.copy[i], kt_run(k, &cut), o.bytes);
+    }
+    return o;
+}
+
+/* The layer with weights stored as f16 or i8, under every cut: the very bits of
+ * the f32 kernel with rounded weights. */
+static void try_stored(struct fixture *f, const struct conv_case *t,
+                       enum dtype stored)
+{
+    struct kt k;
+    start_case(&k, f, t);
+    shrink_some(&k);
+    round_weights(&k, t, stored);
+    kt_finish(&k, t->chunk_limit);
+    assert_int_equal(k.cand.kernel, t->kernel);
+    const struct outputs want = run_all(&k);
+
+    start_case(&k, f, t);
+    shrink_some(&k);
+    k.l->stored = stored;
+    k.target.widen_rows = 12; /* so that these small layers have several */
+    k.target.widen_panels = 2;
+    kt_finish(&k, t->chunk_limit);
+    assert_int_equal(k.cand.kernel, t->kernel);
+    kt_check(&k, kt_values(&k, want.copy[0]), is_fast(t) ? 1e-4 : 3e-6);
+    const struct outputs got = run_all(&k);
+    for (uint32_t i = 0; kt_isa(i); i++) {
+        assert_memory_equal(got.copy[i], want.copy[i], want.bytes);
+        free(got.copy[i]);
+        free(want.copy[i]);
+    }
+}
+
 static void try_case(struct fixture *f, const struct conv_case *t)
 {
     struct kt k;
-    kt_start(&k, f, t->is_transposed ? LAYER_DECONV : LAYER_CONV);
-    make_layer(&k, t);
-    const bool is_fast = t->kernel == FLX_K_CONV_F32_WINOGRAD4 ||
-                         t->kernel == FLX_K_CONV_F32_WINOGRAD6;
-    k.opt.numerics = is_fast ? NUMERICS_FAST : NUMERICS_DIRECT;
+    start_case(&k, f, t);
     kt_finish(&k, t->chunk_limit);
     assert_int_equal(k.cand.kernel, t->kernel);
     if (t->chunk_limit) {
         assert_true(k.lattice.n_kblock > 1);
     }
-    double *want = reference(&k, t);
-    /* Winograd's transforms enlarge what they round; some activations here
-     * show only a part of the sums' range. */
-    kt_check(&k, want, is_fast ? 1e-4 : 3e-6);
-    free(want);
+    check_case(&k, t);
+    try_stored(f, t, DTYPE_F16);
+    try_stored(f, t, DTYPE_I8);
 }
 
 #define UNIT .n = 1, .group = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1
