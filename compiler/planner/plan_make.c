@@ -636,6 +636,20 @@ static bool refuse(const struct work *w, const struct budget *b,
                              asked, need, y->name);
 }
 
+/* What is found with the least plan's bytes may need still less. */
+static bool lower_least(struct search *f, struct plan *least)
+{
+    f->best = *least;
+    f->least_bytes = least->peak;
+    if (!find_plan(f, least->peak)) {
+        return false;
+    }
+    if (f->best.peak < least->peak) {
+        *least = f->best;
+    }
+    return true;
+}
+
 /* Budgets in ascending order, each once: the next after `*at`, which starts
  * as 0 with *any false. */
 static bool next_budget(const struct options *opt, uint64_t least, bool any,
@@ -680,7 +694,12 @@ static bool make_all(struct search *f, struct plan_set *set)
     for (uint32_t i = 0; i < opt->n_budget; i++) {
         const struct budget *const b = &opt->budget[i];
         if (b->kind == BUDGET_BYTES && b->bytes < least.peak) {
-            return refuse(w, b, &least);
+            if (!lower_least(f, &least)) {
+                return false;
+            }
+            if (b->bytes < least.peak) {
+                return refuse(w, b, &least);
+            }
         }
         if (b->kind == BUDGET_MAX) {
             set_plan(b, UINT64_MAX, w->all_ns,
