@@ -145,11 +145,11 @@ static void change_placing(struct polish *p)
             (enum place_order)(PLACE_LONG_MIXED + below(p, PLACE_ORDERS / 2));
         how->shuffle = below(p, 4) == 0 ? 0 : 1 + random_bits(p);
     } else if (what < 5) {
-        how->high ^= (uint64_t)1 << below(p, 1 + p->w->c->n_chunk);
+        how->high ^= (uint64_t)1 << below(p, 1 + p->w->c->n_chunk) % 64;
     } else if (what < 6) {
         how->high = below(p, 2) == 0 ? 0 : random_bits(p);
     } else if (what < 7) {
-        how->defer ^= (uint64_t)1 << below(p, 1 + p->w->c->n_chunk);
+        how->defer ^= (uint64_t)1 << below(p, 1 + p->w->c->n_chunk) % 64;
     } else {
         how->defer = 0;
     }
