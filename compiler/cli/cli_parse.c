@@ -393,6 +393,12 @@ static bool finish(struct parse *p)
                           "is needed, for example --budgets 50M,100M or "
                           "--budgets min,max");
     }
+    if (a->input.n > 0 && a->opt.weights != DTYPE_F16 &&
+        a->opt.weights != DTYPE_I8) {
+        return diag_error(p->cx->diag, E_USAGE, at_option("--input"),
+                          "is what the error of --weights f16 or i8 is "
+                          "measured on, and neither is given");
+    }
     if (a->out_dir && !*a->out_dir) {
         return usage(p->cx, O_OUT, a->out_dir, "a folder");
     }

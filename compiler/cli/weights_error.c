@@ -11,20 +11,6 @@
 
 enum { SEED = 1 };
 
-static double element(const struct run_tensor *t, uint64_t i)
-{
-    switch (run_type_of(t->dtype)->cls) {
-    case RUN_FLOAT:
-        return run_float_at(t, i);
-    case RUN_SIGNED:
-        return (double)run_signed_at(t, i);
-    case RUN_UNSIGNED:
-    case RUN_BOOL:
-        break;
-    }
-    return (double)run_unsigned_at(t, i);
-}
-
 static struct weights_error compare(const struct run_tensor *got,
                                     const struct run_tensor *want)
 {
@@ -32,8 +18,8 @@ static struct weights_error compare(const struct run_tensor *got,
     double most = 0;
     double sum = 0;
     for (uint64_t i = 0; i < want->n; i++) {
-        const double w = element(want, i);
-        const double g = element(got, i);
+        const double w = run_value_at(want, i);
+        const double g = run_value_at(got, i);
         const bool is_same = g == w || (isnan(g) && isnan(w));
         const double d = is_same                      ? 0
                          : isfinite(g) && isfinite(w) ? fabs(g - w)

@@ -81,20 +81,6 @@ static bool is_float(const struct run_tensor *t)
     return run_type_of(t->dtype)->cls == RUN_FLOAT;
 }
 
-static double value_at(const struct run_tensor *t, uint64_t i)
-{
-    switch (run_type_of(t->dtype)->cls) {
-    case RUN_FLOAT:
-        return run_float_at(t, i);
-    case RUN_SIGNED:
-        return (double)run_signed_at(t, i);
-    case RUN_UNSIGNED:
-    case RUN_BOOL:
-        break;
-    }
-    return (double)run_unsigned_at(t, i);
-}
-
 /* |a - b|; exact below 2^53 also where the values are not. */
 static double difference(const struct run_tensor *a, const struct run_tensor *b,
                          uint64_t i)
@@ -146,7 +132,7 @@ static uint64_t first_maximum(const struct run_tensor *t)
 {
     uint64_t best = 0;
     for (uint64_t i = 1; i < t->n; i++) {
-        if (value_at(t, i) > value_at(t, best)) {
+        if (run_value_at(t, i) > run_value_at(t, best)) {
             best = i;
         }
     }
@@ -206,7 +192,7 @@ static double magnitude(const struct run_tensor *want)
 {
     double top = 0;
     for (uint64_t i = 0; i < want->n; i++) {
-        const double v = fabs(value_at(want, i));
+        const double v = fabs(run_value_at(want, i));
         if (isfinite(v) && v > top) {
             top = v;
         }
@@ -238,7 +224,7 @@ bool run_compare(const struct run_tensor *got, const struct run_tensor *want,
         if (d == 0) {
             continue;
         }
-        const double w = fabs(value_at(want, i));
+        const double w = fabs(run_value_at(want, i));
         const double bound = allowed(tol, cls, isfinite(w) ? w : 0, top);
         if (d <= bound) {
             continue;

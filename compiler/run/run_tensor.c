@@ -170,6 +170,20 @@ uint64_t run_unsigned_at(const struct run_tensor *t, uint64_t i)
     return bits_at(t, i);
 }
 
+double run_value_at(const struct run_tensor *t, uint64_t i)
+{
+    switch (run_type_of(t->dtype)->cls) {
+    case RUN_FLOAT:
+        return run_float_at(t, i);
+    case RUN_SIGNED:
+        return (double)run_signed_at(t, i);
+    case RUN_UNSIGNED:
+    case RUN_BOOL:
+        break;
+    }
+    return (double)run_unsigned_at(t, i);
+}
+
 /* To the nearest integer, ties to even. */
 static double round_even(double v)
 {

@@ -52,6 +52,8 @@ void run_tensor_print(struct buf *b, const struct run_tensor *t);
 double run_float_at(const struct run_tensor *t, uint64_t i);
 int64_t run_signed_at(const struct run_tensor *t, uint64_t i);
 uint64_t run_unsigned_at(const struct run_tensor *t, uint64_t i);
+/* Of any type, rounded to a double. */
+double run_value_at(const struct run_tensor *t, uint64_t i);
 
 /* Writes `value` rounded to the element type (floats to nearest even; integers
  * to nearest, clamped to the type; bool: not 0) as element i of dst. */

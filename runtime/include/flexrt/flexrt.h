@@ -61,8 +61,10 @@ enum flx_err flx_add_plan(struct flx_model *m, const uint32_t **list,
 /* Bytes of arena that plan plan_id needs (its peak); 0 if there is none. */
 uint32_t flx_arena_bytes(const struct flx_model *model, uint32_t plan_id);
 
-/* Where to write input ix before flx_run / where output ix lies after it. A
- * state (flexc --state) is both, and written before the first run only.
+/* Where to write input ix before flx_run / where output ix lies after it. A run
+ * uses an input's bytes for other things once it has read them: write it before
+ * every run. A state (flexc --state) is both, and written before the first run
+ * only.
  * Valid until a switch takes effect (then ask again) and, for an output, until
  * the next run starts. NULL for an ix out of range. */
 void *flx_input(struct flx *rt, uint32_t ix);

@@ -146,5 +146,16 @@ code=0
 "$flexc" squeezenet-small.onnx --budgets max --weights f8 >out 2>&1 || code=$?
 [ "$code" = 2 ] && grep -q "f32|f16|i8" out || fail "f8: exit $code, $(cat out)"
 
+# An option that would do nothing is refused.
+for weights in "" "--weights f32"; do
+    got=0
+    # shellcheck disable=SC2086
+    "$flexc" vit-small.onnx --budgets max --input none.npy $weights -q \
+        -o refused 2>err || got=$?
+    [ "$got" = 2 ] && grep -q "error of --weights f16 or i8" err ||
+        fail "--input $weights: exit $got, $(cat err)"
+    [ ! -e refused ] || fail "--input $weights: writes"
+done
+
 [ $failed = 0 ] && echo "ok"
 exit $failed
