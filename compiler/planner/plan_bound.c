@@ -107,20 +107,42 @@ static uint32_t chunk_of(const struct flow *f, uint32_t y)
 }
 
 /* The longest time of loads of layers from y on, at most one run's, that fit
- * into so many bytes: whole chunks, in order. */
-static int64_t ahead(const struct flow *f, uint32_t y, uint64_t bytes)
+ * into so many bytes: whole chunks, in order. `near` is a chunk up to which,
+ * about, they do; it becomes the right one. */
+static int64_t ahead(const struct flow *f, uint32_t y, uint64_t bytes,
+                     uint32_t *near)
 {
     const uint32_t first = chunk_of(f, y);
-    uint32_t lo = first; /* all before lo fit */
-    uint32_t hi = first + f->w->c->n_chunk + 1;
+    const uint32_t end = first + f->w->c->n_chunk;
+    const uint64_t most = f->held[first] + bytes;
+    uint32_t lo = *near < first ? first : *near < end ? *near : end;
+    uint32_t step = 1;
+    uint32_t hi = lo + 1; /* all before lo fit, not all before hi */
+    if (f->held[lo] <= most) {
+        while (hi <= end && f->held[hi] <= most) {
+            lo = hi;
+            hi += step;
+            step *= 2;
+        }
+        hi = hi <= end ? hi : end + 1;
+    } else {
+        hi = lo;
+        lo = first;
+        while (hi - first > step && f->held[hi - step] > most) {
+            hi -= step;
+            step *= 2;
+        }
+        lo = hi - first > step ? hi - step : first;
+    }
     while (hi - lo > 1) {
         const uint32_t mid = lo + (hi - lo) / 2;
-        if (f->held[mid] - f->held[first] <= bytes) {
+        if (f->held[mid] <= most) {
             lo = mid;
         } else {
             hi = mid;
         }
     }
+    *near = lo;
     return (int64_t)(f->ns[lo] - f->ns[first]);
 }
 
@@ -169,14 +191,14 @@ static int64_t later(int64_t a, int64_t b)
 }
 
 static struct crossing crossing_of(const struct flow *f,
-                                   const struct segment *g)
+                                   const struct segment *g, uint32_t near[2])
 {
     const uint64_t again = again_ns(f, g);
     struct crossing x = {.is_possible = again != UINT64_MAX};
     if (x.is_possible) {
         x.load = (int64_t)(ns_of(f, g->lo, g->hi) + again);
-        x.ahead_before = ahead(f, g->lo, f->room - g->bytes);
-        x.ahead_after = ahead(f, g->hi, f->room - g->bytes);
+        x.ahead_before = ahead(f, g->lo, f->room - g->bytes, &near[0]);
+        x.ahead_after = ahead(f, g->hi, f->room - g->bytes, &near[1]);
     }
     return x;
 }
@@ -205,8 +227,11 @@ static uint64_t flow_bound(struct flow *f)
     const uint32_t n = w->l->n_layer;
     const struct clocks none = {INT64_MAX, INT64_MAX};
     int64_t best = 0;
-    f->x[0] = (struct clocks){
-        0, f->room < w->io_bytes ? 0 : -ahead(f, 0, f->room - w->io_bytes)};
+    uint32_t near[2] = {0, 0};
+    f->x[0] = (struct clocks){0, 0};
+    if (f->room >= w->io_bytes) {
+        f->x[0].load = -ahead(f, 0, f->room - w->io_bytes, &near[0]);
+    }
     for (uint32_t round = 0; round < ROUNDS; round++) {
         const struct clocks start = f->x[0];
         for (uint32_t hi = 1; hi <= n; hi++) {
@@ -214,7 +239,7 @@ static uint64_t flow_bound(struct flow *f)
             for (uint32_t i = w->seg_at[hi]; i < w->seg_at[hi + 1]; i++) {
                 const struct segment *const g = &w->seg[i];
                 if (round == 0) {
-                    f->crossing[i] = crossing_of(f, g);
+                    f->crossing[i] = crossing_of(f, g, near);
                 }
                 if (f->x[g->lo].t == INT64_MAX || !f->crossing[i].is_possible) {
                     continue;

@@ -9,13 +9,16 @@
  * as early as it finds room; a load that is ready at the start of a run is
  * then pulled into the tail of the run before. */
 
+enum { SWEEP = 16 };
+
 struct fill {
     const struct work *w;
     const struct recipe *how;
     struct draft *d;
     struct rects *r;
-    const struct rect **list; /* by address: what a slice may meet */
+    struct taken *list; /* what a slice may meet */
     uint32_t n_list;
+    uint32_t n_swept;             /* of the list, when it was last swept */
     const struct rect **by_first; /* what is not in the list yet */
     uint32_t n_fixed;
     uint32_t next_fixed;
@@ -27,29 +30,24 @@ struct fill {
 
 /* ---- room ---- */
 
-static void list_insert(struct fill *f, const struct rect *x)
-{
-    uint32_t i = f->n_list++;
-    for (; i > 0 && f->list[i - 1]->addr > x->addr; i--) {
-        f->list[i] = f->list[i - 1];
-    }
-    f->list[i] = x;
-}
-
 /* Makes the list hold at least all that meets slots [first, last]; neither
- * ever decreases in one pass over the loads, so what is over stays out. */
+ * ever decreases in one pass over the loads, so what is over stays out: it is
+ * swept out when there may be much of it. */
 static void list_advance(struct fill *f, int64_t first, int64_t last)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < f->n_list; i++) {
-        if (f->list[i]->last >= first) {
-            f->list[n++] = f->list[i];
+    if (f->n_list > f->n_swept + SWEEP + f->n_swept / 8) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < f->n_list; i++) {
+            if (f->list[i].last >= first) {
+                f->list[n++] = f->list[i];
+            }
         }
+        f->n_list = n;
+        f->n_swept = n;
     }
-    f->n_list = n;
     while (f->next_fixed < f->n_fixed &&
            f->by_first[f->next_fixed]->first <= last) {
-        list_insert(f, f->by_first[f->next_fixed++]);
+        taken_insert(f->list, f->n_list++, f->by_first[f->next_fixed++]);
     }
 }
 
@@ -58,11 +56,11 @@ static bool find_hole(const struct fill *f, struct rect *x, int64_t wait)
 {
     x->first = slot_of_wait(wait);
     if (f->is_high) {
-        x->addr = rects_high_hole(f->r, f->list, f->n_list, x, f->floor,
+        x->addr = taken_high_hole(f->list, f->n_list, f->r->period, x, f->floor,
                                   f->how->limit);
         return x->addr != UINT64_MAX;
     }
-    x->addr = rects_hole(f->r, f->list, f->n_list, x, f->floor);
+    x->addr = taken_hole(f->list, f->n_list, f->r->period, x, f->floor);
     return x->addr <= f->how->limit && x->bytes <= f->how->limit - x->addr;
 }
 
@@ -168,7 +166,7 @@ static bool place_loads(struct fill *f, int64_t *last_wait)
         set_address(f, i, x.addr + u->slice->shift);
         f->rect_of[i] = f->r->n;
         f->r->x[f->r->n] = x;
-        list_insert(f, &f->r->x[f->r->n++]);
+        taken_insert(f->list, f->n_list++, &f->r->x[f->r->n++]);
         before = b->wait;
     }
     *last_wait = before;
@@ -239,14 +237,20 @@ static void align_residents(struct fill *f)
 
 /* ---- what follows from addresses ---- */
 
-static uint64_t panel_addr(const struct fill *f, const struct plan_box *b)
+/* Where a box finds its weights. `from` is the slice of its layer that the box
+ * before used: boxes take them in order. */
+static uint64_t panel_addr(const struct fill *f, const struct plan_box *b,
+                           uint32_t *from)
 {
     const struct work *const w = f->w;
     const struct lattice *const t = &w->c->lattice[b->layer];
     const struct slices *const s = f->d->s;
-    for (uint32_t i = s->at[b->layer]; i < s->at[b->layer + 1]; i++) {
+    const uint32_t n = s->at[b->layer + 1] - s->at[b->layer];
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t i = s->at[b->layer] + (*from + k) % n;
         const struct slice *const x = &s->x[i];
         if (x->kblock == b->kblock && x->p0 <= b->p0 && b->p0 < x->p1) {
+            *from = (*from + k) % n;
             return f->slice_addr[i] +
                    (b->p0 - x->p0) * t->panel_bytes[b->kblock];
         }
@@ -261,19 +265,25 @@ static uint64_t panel_addr(const struct fill *f, const struct plan_box *b)
     return 0;
 }
 
-static void finish(struct fill *f)
+static bool finish(struct fill *f)
 {
     struct plan *const p = &f->d->p;
+    uint32_t *const from =
+        arena_new(f->w->cx->scratch, uint32_t, f->w->l->n_layer);
+    if (!from) {
+        return false;
+    }
     for (uint32_t i = 0; i < p->n_box; i++) {
         struct plan_box *const b = &p->box[i];
         if (b->op == PLAN_BOX) {
-            b->w_addr = panel_addr(f, b);
+            b->w_addr = panel_addr(f, b, &from[b->layer]);
         }
     }
     for (uint32_t i = 0; i < f->r->n; i++) {
         const struct rect *const x = &f->r->x[i];
         p->peak = size_max(p->peak, x->addr + x->bytes);
     }
+    return true;
 }
 
 static int by_first(const void *a, const void *b)
@@ -292,7 +302,7 @@ bool draft_load(const struct work *w, const struct recipe *how, struct draft *d,
         .how = how,
         .d = d,
         .r = r,
-        .list = arena_new(a, const struct rect *, (uint64_t)r->n + d->p.n_load),
+        .list = arena_new(a, struct taken, (uint64_t)r->n + d->p.n_load),
         .by_first = arena_new(a, const struct rect *, r->n),
         .n_fixed = r->n,
         .slice_addr = arena_new(a, uint64_t, d->s->n),
@@ -316,6 +326,5 @@ bool draft_load(const struct work *w, const struct recipe *how, struct draft *d,
         pull_loads(&f, last_wait);
     }
     align_residents(&f);
-    finish(&f);
-    return true;
+    return finish(&f);
 }

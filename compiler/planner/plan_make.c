@@ -218,7 +218,7 @@ static bool fill_least(const struct work *w, uint64_t peak, struct trial *best)
         t.how.late = false;
         t.how.squeaks = SQUEAKS_LEAST;
         struct draft d;
-        if (!trial_choose(w, &t, &d)) {
+        if (!trial_choose(w, &t, NULL, &d)) {
             return false;
         }
         tried[i] = d.part->n > 0 ? hash_of(&d, &t) : 0;
@@ -257,13 +257,12 @@ static bool find_least(struct search *f, struct plan *out)
     static const uint32_t percent[] = {100, 101, 102, 103, 105,
                                        108, 112, 118, 126, 140};
     const struct work *const w = &f->w;
-    const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct slices s;
     if (!slices_make(w, 0, NULL, NULL, &s)) {
         return false;
     }
+    const struct arena_mark mark = arena_mark(w->cx->scratch);
     const uint64_t need = partition_least(w, &s);
-    arena_rewind(w->cx->scratch, mark);
     enum { N_TASTES = ARRAY_LEN(lean_tastes) };
     struct least best = {.peak = UINT64_MAX};
     for (uint32_t i = 0; i < N_TASTES * ARRAY_LEN(percent); i++) {
@@ -278,7 +277,7 @@ static bool find_least(struct search *f, struct plan *out)
             break;
         }
         const bool ok =
-            trial_choose(w, &t, &d) &&
+            trial_choose(w, &t, &s, &d) &&
             (d.part->n == 0 ||
              (pack_least(w, t, &d, &best) &&
               (best.peak != UINT64_MAX || pack_freely(w, t, &d, &best))));
@@ -312,7 +311,8 @@ static bool find_largest(struct search *f, struct plan *out)
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct least best = {.peak = UINT64_MAX};
     struct draft d;
-    const bool ok = trial_choose(w, &t, &d) && pack_freely(w, t, &d, &best);
+    const bool ok =
+        trial_choose(w, &t, NULL, &d) && pack_freely(w, t, &d, &best);
     arena_rewind(w->cx->scratch, mark);
     return ok && (best.peak == UINT64_MAX || make_again(w, &best.t, out));
 }
@@ -368,6 +368,8 @@ struct found {
     uint64_t enough_ns; /* no plan is faster */
     uint64_t tried[MAX_TRIALS];
     uint32_t n_tried;
+    struct slices chunks; /* slices of one chunk, of prefix chunks_cut */
+    uint32_t chunks_cut;
     uint64_t effort; /* instructions of all trials */
     uint32_t n_cut;  /* cuts that leave room for the rest: [0, n_cut) */
     bool is_tight;   /* placing takes all that the least plan takes */
@@ -390,12 +392,23 @@ static bool is_new(struct found *best, uint64_t hash)
     return true;
 }
 
+/* Slices of one chunk with the residents of this cut. */
+static const struct slices *chunks_of(const struct work *w, uint32_t cut,
+                                      struct found *best)
+{
+    if (best->chunks_cut != cut) {
+        slices_fill(w, w->cut[cut], NULL, NULL, &best->chunks);
+        best->chunks_cut = cut;
+    }
+    return &best->chunks;
+}
+
 /* Tries a trial under all placement orders until one fits. */
 static bool try_trial(const struct work *w, struct trial t,
                       const struct knobs *at, struct found *best)
 {
     struct draft d;
-    if (!trial_choose(w, &t, &d)) {
+    if (!trial_choose(w, &t, chunks_of(w, at->x[KNOB_CUT], best), &d)) {
         return false;
     }
     t.how.order = (enum place_order)at->x[KNOB_ORDER];
@@ -437,13 +450,10 @@ static bool try_knobs(const struct work *w, uint64_t budget,
         return true;
     }
     const struct arena_mark mark = arena_mark(w->cx->scratch);
-    struct slices s;
     const uint64_t resident_bytes = w->cut[x[KNOB_CUT]];
-    if (!slices_make(w, resident_bytes, NULL, NULL, &s)) {
-        return false;
-    }
-    const uint64_t bound = stored_ns(w, &s);
-    const uint64_t least = partition_least(w, &s);
+    const struct slices *const s = chunks_of(w, x[KNOB_CUT], best);
+    const uint64_t bound = stored_ns(w, s);
+    const uint64_t least = partition_least(w, s);
     const uint64_t taken = reserved(w, resident_bytes);
     bool ok = true;
     if (budget >= taken && budget - taken >= least && bound < best->ns) {
@@ -466,27 +476,23 @@ static bool try_knobs(const struct work *w, uint64_t budget,
     return ok;
 }
 
-static bool count_cuts(const struct work *w, uint64_t budget, uint32_t *n)
+/* Cuts that leave room for the rest. What the rest needs varies by little. */
+static void count_cuts(const struct work *w, uint64_t budget,
+                       struct found *best)
 {
     uint32_t lo = 0; /* cuts below lo leave room */
     uint32_t hi = w->n_cut;
     while (lo < hi) {
         const uint32_t mid = lo + (hi - lo) / 2;
-        const struct arena_mark mark = arena_mark(w->cx->scratch);
-        struct slices s;
-        if (!slices_make(w, w->cut[mid], NULL, NULL, &s)) {
-            return false;
-        }
-        if (reserved(w, w->cut[mid]) <= budget &&
-            partition_least(w, &s) <= budget - reserved(w, w->cut[mid])) {
+        const uint64_t taken = reserved(w, w->cut[mid]);
+        if (taken <= budget &&
+            partition_least(w, chunks_of(w, mid, best)) <= budget - taken) {
             lo = mid + 1;
         } else {
             hi = mid;
         }
-        arena_rewind(w->cx->scratch, mark);
     }
-    *n = lo;
-    return true;
+    best->n_cut = lo;
 }
 
 /* Index of the longest resident prefix of at most this many bytes, not above
@@ -561,9 +567,11 @@ static bool find_plan(struct search *f, uint64_t budget)
     const uint64_t before_ns = f->best.latency_ns;
     struct found *const best = arena_new(w->cx->scratch, struct found, 1);
     if (!best || !plan_bound(w, budget, &best->enough_ns) ||
-        !count_cuts(w, budget, &best->n_cut)) {
+        !slices_new(w, &best->chunks)) {
         return false;
     }
+    best->chunks_cut = UINT32_MAX;
+    count_cuts(w, budget, best);
     f->bound_ns = best->enough_ns;
     best->is_tight = budget > f->least_bytes &&
                      budget / TIGHT < f->least_bytes / (TIGHT - 1);

@@ -1,6 +1,7 @@
 #include "planner/plan_work.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/size.h"
@@ -10,56 +11,67 @@ int64_t slot_of_wait(int64_t wait)
     return wait >= 0 ? wait + 1 : wait;
 }
 
-static bool meets(const struct rect *x, int64_t period, int64_t first,
-                  int64_t last)
+static bool meets(int64_t x_first, int64_t x_last, int64_t period,
+                  int64_t first, int64_t last)
 {
-    return (x->first <= last && first <= x->last) ||
-           (x->first + period <= last && first <= x->last + period) ||
-           (x->first - period <= last && first <= x->last - period);
+    return (x_first <= last && first <= x_last) ||
+           (x_first + period <= last && first <= x_last + period) ||
+           (x_first - period <= last && first <= x_last - period);
 }
 
 static int by_address(const void *a, const void *b)
 {
-    const struct rect *const *const x = a;
-    const struct rect *const *const y = b;
-    return (*x)->addr < (*y)->addr ? -1 : (*x)->addr > (*y)->addr;
+    const struct taken *const x = a;
+    const struct taken *const y = b;
+    return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+static struct taken taken_by(const struct rect *x)
+{
+    return (struct taken){x->addr, x->addr + x->bytes, x->first, x->last};
+}
+
+void taken_insert(struct taken *list, uint32_t n, const struct rect *x)
+{
+    for (; n > 0 && list[n - 1].addr > x->addr; n--) {
+        list[n] = list[n - 1];
+    }
+    list[n] = taken_by(x);
 }
 
 uint32_t rects_meeting(const struct rects *r, int64_t first, int64_t last,
-                       const struct rect **list)
+                       struct taken *list)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < r->n; i++) {
-        if (meets(&r->x[i], r->period, first, last)) {
-            list[n++] = &r->x[i];
+        if (meets(r->x[i].first, r->x[i].last, r->period, first, last)) {
+            list[n++] = taken_by(&r->x[i]);
         }
     }
     if (n > 1) {
-        qsort(list, n, sizeof(const struct rect *), by_address);
+        qsort(list, n, sizeof *list, by_address);
     }
     return n;
 }
 
-uint64_t rects_hole(const struct rects *r, const struct rect *const *list,
-                    uint32_t n, const struct rect *x, uint64_t floor)
+uint64_t taken_hole(const struct taken *list, uint32_t n, int64_t period,
+                    const struct rect *x, uint64_t floor)
 {
     uint64_t at = size_div_up(floor, x->align) * x->align;
     for (uint32_t i = 0; i < n; i++) {
-        const uint64_t end = list[i]->addr + list[i]->bytes;
-        if (list[i]->addr >= at + x->bytes) {
+        if (list[i].addr >= at + x->bytes) {
             break; /* as all after it */
         }
-        if (end <= at || !meets(list[i], r->period, x->first, x->last)) {
-            continue;
+        if (list[i].end > at &&
+            meets(list[i].first, list[i].last, period, x->first, x->last)) {
+            at = size_div_up(list[i].end, x->align) * x->align;
         }
-        at = size_div_up(end, x->align) * x->align;
     }
     return at;
 }
 
-uint64_t rects_high_hole(const struct rects *r, const struct rect *const *list,
-                         uint32_t n, const struct rect *x, uint64_t floor,
-                         uint64_t limit)
+uint64_t taken_high_hole(const struct taken *list, uint32_t n, int64_t period,
+                         const struct rect *x, uint64_t floor, uint64_t limit)
 {
     uint64_t top = limit;
     for (uint32_t i = n;; i--) {
@@ -68,15 +80,16 @@ uint64_t rects_high_hole(const struct rects *r, const struct rect *const *list,
         }
         const uint64_t at = (top - x->bytes) / x->align * x->align;
         uint32_t k = i;
-        while (k > 0 && (list[k - 1]->addr >= at + x->bytes ||
-                         list[k - 1]->addr + list[k - 1]->bytes <= at ||
-                         !meets(list[k - 1], r->period, x->first, x->last))) {
+        while (k > 0 &&
+               (list[k - 1].addr >= at + x->bytes || list[k - 1].end <= at ||
+                !meets(list[k - 1].first, list[k - 1].last, period, x->first,
+                       x->last))) {
             k--;
         }
         if (k == 0) {
             return at >= floor ? at : UINT64_MAX;
         }
-        top = list[k - 1]->addr;
+        top = list[k - 1].addr;
         i = k;
     }
 }
@@ -231,6 +244,104 @@ static bool is_in_order(const struct rects *r, const struct rect *x)
     return true;
 }
 
+/* ---- what meets what ---- */
+
+/* Rectangles that share a slot, by id: those of x are near[at[x]] and on, up to
+ * at[x + 1]. All but inputs and outputs meet few. */
+struct nearness {
+    uint32_t *at;
+    uint32_t *near;
+    const struct rect **placed; /* per id; NULL: not yet */
+    struct taken *list;         /* room for what meets a unit */
+    uint32_t *seen;             /* per id: unit that has it in its list */
+    uint32_t unit;
+};
+
+static int by_first(const void *a, const void *b)
+{
+    const struct rect *const *const x = a;
+    const struct rect *const *const y = b;
+    return (*x)->first < (*y)->first ? -1 : (*x)->first > (*y)->first;
+}
+
+/* Counts pairs per id, and notes them where there is room. x ascends by its
+ * first slot, and nothing begins in the run before; so one meets those after it
+ * up to its end, and what begins with the run also what outlasts it. */
+static void note_pairs(const struct rect *const *x, uint32_t n, int64_t period,
+                       const struct nearness *near, uint32_t *count)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t k = i + 1;
+             k < n && (x[i]->first == 0 || x[k]->first <= x[i]->last); k++) {
+            if (!meets(x[i]->first, x[i]->last, period, x[k]->first,
+                       x[k]->last)) {
+                continue;
+            }
+            const uint32_t a = x[i]->id;
+            const uint32_t b = x[k]->id;
+            if (near->near) {
+                near->near[near->at[a] + count[a]] = b;
+                near->near[near->at[b] + count[b]] = a;
+            }
+            count[a]++;
+            count[b]++;
+        }
+    }
+}
+
+static bool find_near(struct arena *a, const struct rects *r,
+                      struct nearness *near)
+{
+    const struct rect **const x = arena_new(a, const struct rect *, r->n);
+    uint32_t *const count = arena_new(a, uint32_t, r->n);
+    *near = (struct nearness){
+        .at = arena_new(a, uint32_t, (uint64_t)r->n + 1),
+        .placed = arena_new(a, const struct rect *, r->n),
+        .list = arena_new(a, struct taken, r->n),
+        .seen = arena_new(a, uint32_t, r->n),
+    };
+    if (!x || !count || !near->at || !near->placed || !near->list ||
+        !near->seen) {
+        return false;
+    }
+    for (uint32_t i = 0; i < r->n; i++) {
+        r->x[i].id = i;
+        x[i] = &r->x[i];
+    }
+    qsort(x, r->n, sizeof(const struct rect *), by_first);
+    note_pairs(x, r->n, r->period, near, count);
+    for (uint32_t i = 0; i < r->n; i++) {
+        near->at[i + 1] = near->at[i] + count[i];
+        count[i] = 0;
+    }
+    near->near = arena_new(a, uint32_t, near->at[r->n]);
+    if (!near->near) {
+        return false;
+    }
+    note_pairs(x, r->n, r->period, near, count);
+    return true;
+}
+
+/* Lists what has been placed and meets one of the n rectangles from x on. */
+static uint32_t list_near(struct nearness *near, const struct rect *x,
+                          uint32_t n)
+{
+    uint32_t n_list = 0;
+    near->unit++;
+    for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t k = near->at[x[i].id]; k < near->at[x[i].id + 1]; k++) {
+            const uint32_t id = near->near[k];
+            if (near->placed[id] && near->seen[id] != near->unit) {
+                near->seen[id] = near->unit;
+                taken_insert(near->list, n_list++, near->placed[id]);
+            }
+        }
+    }
+    return n_list;
+}
+
+/* ---- units ---- */
+
 /* Rectangles from x on that are placed together. */
 static uint32_t unit_of(const struct rect *x, uint32_t left)
 {
@@ -241,26 +352,16 @@ static uint32_t unit_of(const struct rect *x, uint32_t left)
     return n;
 }
 
-/* Adds what has been placed to a list by address. */
-static void list_insert(const struct rect **list, uint32_t n,
-                        const struct rect *x)
-{
-    for (; n > 0 && list[n - 1]->addr > x->addr; n--) {
-        list[n] = list[n - 1];
-    }
-    list[n] = x;
-}
-
 /* Places the next n rectangles as low as all of them can be at their distances,
- * beside those before them, which are listed. */
+ * beside those before them, of which all that they meet are listed. */
 static void place_unit(struct rects *r, uint32_t n, uint64_t floor,
-                       const struct rect *const *list)
+                       const struct taken *list, uint32_t n_list)
 {
     struct rect *const x = &r->x[r->n];
     uint64_t base = 0;
     for (uint32_t i = 0; i < n;) {
         const uint64_t want = base + x[i].off;
-        x[i].addr = rects_hole(r, list, r->n, &x[i],
+        x[i].addr = taken_hole(list, n_list, r->period, &x[i],
                                size_max(want, io_floor(r, &x[i], floor)));
         if (x[i].addr == want || n == 1) {
             i++;
@@ -273,7 +374,8 @@ static void place_unit(struct rects *r, uint32_t n, uint64_t floor,
 
 /* The same as high as they can be; false when they cannot. */
 static bool place_unit_high(struct rects *r, uint32_t n, uint64_t floor,
-                            uint64_t limit, const struct rect *const *list)
+                            uint64_t limit, const struct taken *list,
+                            uint32_t n_list)
 {
     struct rect *const x = &r->x[r->n];
     uint64_t end = 0; /* of the group, from its base */
@@ -286,8 +388,9 @@ static bool place_unit_high(struct rects *r, uint32_t n, uint64_t floor,
     uint64_t base = (limit - end) / x->align * x->align;
     for (uint32_t i = 0; i < n;) {
         const uint64_t want = base + x[i].off;
-        x[i].addr = rects_high_hole(
-            r, list, r->n, &x[i], io_floor(r, &x[i], floor), want + x[i].bytes);
+        x[i].addr =
+            taken_high_hole(list, n_list, r->period, &x[i],
+                            io_floor(r, &x[i], floor), want + x[i].bytes);
         if (x[i].addr == UINT64_MAX || x[i].addr < x[i].off) {
             return false;
         }
@@ -301,17 +404,20 @@ static bool place_unit_high(struct rects *r, uint32_t n, uint64_t floor,
 /* Places all, each as low as it can be after those before it. The first that
  * ends above the limit, or out of order; n when there is none. */
 static uint32_t place_all(const struct recipe *how, uint32_t n, uint64_t floor,
-                          const struct rect **list, struct rects *r)
+                          struct nearness *near, struct rects *r)
 {
     uint32_t n_units = 0;
+    memset(near->placed, 0, n * sizeof(const struct rect *));
     for (r->n = 0; r->n < n;) {
         const uint32_t at = r->n;
         const uint32_t n_unit = unit_of(&r->x[at], n - at);
         const bool high = how->side == PLACE_GROUPS_HIGH ? n_unit > 1
                           : how->side == PLACE_HALF_HIGH ? n_units++ % 2 > 0
                                                          : false;
-        if (!high || !place_unit_high(r, n_unit, floor, how->limit, list)) {
-            place_unit(r, n_unit, floor, list);
+        const uint32_t n_list = list_near(near, &r->x[at], n_unit);
+        if (!high || !place_unit_high(r, n_unit, floor, how->limit, near->list,
+                                      n_list)) {
+            place_unit(r, n_unit, floor, near->list, n_list);
         }
         for (uint32_t i = at; i < at + n_unit; i++) {
             const struct rect *const x = &r->x[i];
@@ -319,7 +425,7 @@ static uint32_t place_all(const struct recipe *how, uint32_t n, uint64_t floor,
                 !is_in_order(r, x)) {
                 return at;
             }
-            list_insert(list, i, x);
+            near->placed[x->id] = x;
         }
         r->n += n_unit;
     }
@@ -397,11 +503,11 @@ bool draft_place(const struct work *w, const struct recipe *how,
     struct arena *const a = w->cx->scratch;
     const uint64_t n = (uint64_t)w->l->n_buf + 3u * (uint64_t)d->part->n;
     uint32_t *const seg_of = arena_new(a, uint32_t, w->l->n_layer);
-    const struct rect **const list = arena_new(a, const struct rect *, n);
+    struct nearness near;
     r->period = (int64_t)d->p.n_step + 1;
     r->n = 0;
     r->x = arena_new(a, struct rect, n + d->p.n_load);
-    if (!seg_of || !list || !r->x) {
+    if (!seg_of || !r->x) {
         return false;
     }
     for (uint32_t i = 0; i < d->part->n; i++) {
@@ -414,6 +520,9 @@ bool draft_place(const struct work *w, const struct recipe *how,
     group_overlays(d, r);
     qsort(r->x, r->n, sizeof *r->x, by_rank);
     join_groups(r);
+    if (!find_near(a, r, &near)) {
+        return false;
+    }
     const uint64_t floor =
         size_div_up(d->p.state_bytes + d->p.resident_bytes, w->align) *
         w->align;
@@ -421,7 +530,7 @@ bool draft_place(const struct work *w, const struct recipe *how,
     const bool may_move = how->order >= PLACE_LONG_MIXED;
     d->fits = false;
     for (uint32_t i = 0; i <= (may_move ? how->squeaks : 0); i++) {
-        const uint32_t bad = place_all(how, n_all, floor, list, r);
+        const uint32_t bad = place_all(how, n_all, floor, &near, r);
         d->fits = bad == n_all;
         if (d->fits || bad == 0) {
             break;

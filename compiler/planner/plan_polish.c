@@ -228,7 +228,7 @@ static bool spell_out(struct polish *p, const struct trial *t, uint64_t ns)
     struct spelling *const x = &p->best;
     const struct arena_mark mark = arena_mark(w->cx->scratch);
     struct draft d;
-    if (!trial_choose(w, t, &d)) {
+    if (!trial_choose(w, t, NULL, &d)) {
         return false;
     }
     x->t = *t;

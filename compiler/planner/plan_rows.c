@@ -131,10 +131,18 @@ bool cascade_extend(const struct work *w, struct cascade *c)
         if (x->layer <= y || x->layer >= c->hi) {
             continue;
         }
-        for (int64_t t = 0; t < c->n_iter; t++) {
+        /* Where it reads as many rows per iteration, it is the first box that
+         * needs most: later ones only are cut to the image. */
+        const bool is_even =
+            c->a[x->layer] * x->o->map.num == a * (int64_t)x->o->map.den &&
+            x->o->map.out_rows >= w->l->layer[x->layer].rows;
+        for (int64_t t = cascade_idle(c, x->layer); t < c->n_iter; t++) {
             const int64_t need = need_of(w, c, y, x, t);
             if (need > 0 && need - a * t > b) {
                 b = need - a * t;
+            }
+            if (need > 0 && is_even) {
+                break;
             }
         }
     }
@@ -142,6 +150,18 @@ bool cascade_extend(const struct work *w, struct cascade *c)
     c->b[y] = round_up(b, grid_of(w, y));
     c->lo = y;
     return true;
+}
+
+/* The first iteration that touches a buffer of the cascade. */
+static int64_t first_touch(const struct work *w, const struct cascade *c,
+                           uint32_t ix)
+{
+    uint32_t first = c->n_iter;
+    for (uint32_t i = w->writer_at[ix]; i < w->writer_at[ix + 1]; i++) {
+        const uint32_t idle = cascade_idle(c, w->writer[i]);
+        first = idle < first ? idle : first;
+    }
+    return first;
 }
 
 /* One past the highest row of a buffer written by the end of an iteration. */
@@ -168,7 +188,7 @@ uint64_t cascade_ring(const struct work *w, const struct cascade *c,
                       uint32_t ix)
 {
     uint64_t ring = 1;
-    for (int64_t t = 0; t < c->n_iter; t++) {
+    for (int64_t t = first_touch(w, c, ix); t < c->n_iter; t++) {
         const uint64_t top = top_of(w, c, ix, t);
         for (uint32_t i = w->writer_at[ix]; i < w->writer_at[ix + 1]; i++) {
             const uint32_t y = w->writer[i];
@@ -216,27 +236,17 @@ static uint64_t needed_after(const struct work *w, const struct cascade *c,
     return least;
 }
 
-/* Whether all readers are in the cascade and go through its rows; it is held in
- * full. */
+/* Whether all readers are in the cascade, and go through its rows; it is held
+ * in full. */
 static bool may_be_over(const struct work *w, const struct cascade *c,
                         uint32_t ix)
 {
     const struct buffer *const b = &w->l->buf[ix];
-    if ((b->whole && !b->is_input) || b->is_output || b->last >= c->hi ||
-        b->last < c->lo || (b->first >= c->lo && !b->is_input) ||
-        w->reader_at[ix] == w->reader_at[ix + 1]) {
-        return false;
-    }
-    for (uint32_t i = w->reader_at[ix]; i < w->reader_at[ix + 1]; i++) {
-        const struct buf_read *const x = &w->reader[i];
-        const struct layer *const y = &w->l->layer[x->layer];
-        if (x->layer < c->lo ||
-            operand_first_row(y, x->o, b->row_bytes, y->rows - 1) == 0) {
-            return false;
-        }
-    }
-    return w->writer_at[ix] == w->writer_at[ix + 1] ||
-           w->writer[w->writer_at[ix + 1] - 1] < c->lo;
+    return w->sheds[ix] && b->last < c->hi && b->last >= c->lo &&
+           (b->first < c->lo || b->is_input) &&
+           w->reader[w->reader_at[ix]].layer >= c->lo &&
+           (w->writer_at[ix] == w->writer_at[ix + 1] ||
+            w->writer[w->writer_at[ix + 1] - 1] < c->lo);
 }
 
 /* Whether it is born in the cascade and outlives it. */
@@ -257,14 +267,8 @@ static int64_t least_off(const struct work *w, const struct cascade *c,
     const struct buffer *const x = &w->l->buf[over];
     const struct buffer *const y = &w->l->buf[under];
     int64_t off = INT64_MIN;
-    for (int64_t t = 0; t < c->n_iter; t++) {
-        uint32_t writer = c->hi; /* the first in the cascade */
-        for (uint32_t i = w->writer_at[under]; i < w->writer_at[under + 1];
-             i++) {
-            if (w->writer[i] < c->hi && w->writer[i] < writer) {
-                writer = w->writer[i];
-            }
-        }
+    const uint32_t writer = w->writer[w->writer_at[under]];
+    for (int64_t t = cascade_idle(c, writer); t < c->n_iter; t++) {
         const uint64_t top = top_of(w, c, under, t);
         const uint64_t need = needed_after(w, c, over, writer, t);
         /* The last row has what pads the buffer, too. */
@@ -308,9 +312,10 @@ bool cascade_overlay(const struct work *w, const struct cascade *c,
 {
     best->saved = 0;
     for (uint32_t k = c->lo; k < c->hi; k++) {
-        for (uint32_t j = 0; j < w->l->layer[k].n_in; j++) {
+        for (uint32_t j = 0; w->ends_shed[k] && j < w->l->layer[k].n_in; j++) {
             const uint32_t over = w->l->layer[k].in[j].buf;
-            if (over < w->l->n_buf && may_be_over(w, c, over)) {
+            if (over < w->l->n_buf && w->l->buf[over].last == k &&
+                may_be_over(w, c, over)) {
                 try_over(w, c, over, best);
             }
         }

@@ -103,17 +103,17 @@ uint64_t slices_slot(const struct slices *s, uint32_t lo, uint32_t hi)
     return size_max(s->slot[k][lo], s->slot[k][hi - (1u << k)]);
 }
 
-bool slices_make(const struct work *w, uint64_t resident_bytes,
-                 const uint64_t *most, const bool *begins, struct slices *s)
+bool slices_new(const struct work *w, struct slices *s)
 {
-    const uint32_t n_layer = w->l->n_layer;
+    const uint64_t n_layer = w->l->n_layer;
     struct arena *const a = w->cx->scratch;
-    *s = (struct slices){.resident_bytes = resident_bytes};
-    s->x = arena_new(a, struct slice, (uint64_t)w->c->n_chunk + n_layer);
-    s->n_pick = arena_new(a, uint32_t, (uint64_t)n_layer + 1);
-    s->at = arena_new(a, uint32_t, (uint64_t)n_layer + 1);
-    s->held = arena_new(a, uint64_t, (uint64_t)n_layer + 1);
-    s->held_ns = arena_new(a, uint64_t, (uint64_t)n_layer + 1);
+    *s = (struct slices){
+        .x = arena_new(a, struct slice, w->c->n_chunk + n_layer),
+        .n_pick = arena_new(a, uint32_t, n_layer + 1),
+        .at = arena_new(a, uint32_t, n_layer + 1),
+        .held = arena_new(a, uint64_t, n_layer + 1),
+        .held_ns = arena_new(a, uint64_t, n_layer + 1),
+    };
     if (!s->x || !s->n_pick || !s->at || !s->held || !s->held_ns) {
         return false;
     }
@@ -123,22 +123,41 @@ bool slices_make(const struct work *w, uint64_t resident_bytes,
             return false;
         }
     }
+    return true;
+}
+
+static void add_slice(struct slices *s, uint32_t y, const struct slice *x,
+                      uint64_t times)
+{
+    s->x[s->n++] = *x;
+    if (!x->resident) {
+        s->held[y + 1] += x->room;
+        s->held_ns[y + 1] += x->load_ns;
+        s->slot[0][y] = size_max(s->slot[0][y], x->room);
+        s->stored += x->stored * times;
+    }
+}
+
+void slices_fill(const struct work *w, uint64_t resident_bytes,
+                 const uint64_t *most, const bool *begins, struct slices *s)
+{
+    const uint32_t n_layer = w->l->n_layer;
+    s->resident_bytes = resident_bytes;
+    s->n = 0;
+    s->stored = 0;
     for (uint32_t y = 0; y < n_layer; y++) {
         const struct lattice *const t = &w->c->lattice[y];
         const uint32_t end = t->chunk0 + t->n_chunk;
         s->held[y + 1] = s->held[y];
         s->held_ns[y + 1] = s->held_ns[y];
         s->at[y] = s->n;
+        s->slot[0][y] = 0;
         const bool picks =
             t->panel_entries > 0 && !w->is_mapped && !is_held(w, s, t);
         s->n_pick[y + 1] = s->n_pick[y] + picks;
         if (picks) {
             const struct slice x = make_pick(w, y);
-            s->x[s->n++] = x;
-            s->held[y + 1] += x.room;
-            s->held_ns[y + 1] += x.load_ns;
-            s->slot[0][y] = x.room;
-            s->stored += x.stored * w->l->layer[y].rows;
+            add_slice(s, y, &x, w->l->layer[y].rows);
         }
         for (uint32_t i = t->chunk0; i < end && !w->is_mapped && !picks;) {
             uint64_t bytes = w->c->chunk[i].raw_bytes;
@@ -149,13 +168,7 @@ bool slices_make(const struct work *w, uint64_t resident_bytes,
             }
             struct slice x = make_slice(w, s, i, j);
             x.layer = y; /* which may borrow them */
-            s->x[s->n++] = x;
-            if (!x.resident) {
-                s->held[y + 1] += x.room;
-                s->held_ns[y + 1] += x.load_ns;
-                s->slot[0][y] = size_max(s->slot[0][y], x.room);
-                s->stored += x.stored;
-            }
+            add_slice(s, y, &x, 1);
             i = j;
         }
     }
@@ -167,5 +180,14 @@ bool slices_make(const struct work *w, uint64_t resident_bytes,
                 size_max(s->slot[k - 1][y], s->slot[k - 1][y + half]);
         }
     }
+}
+
+bool slices_make(const struct work *w, uint64_t resident_bytes,
+                 const uint64_t *most, const bool *begins, struct slices *s)
+{
+    if (!slices_new(w, s)) {
+        return false;
+    }
+    slices_fill(w, resident_bytes, most, begins, s);
     return true;
 }

@@ -37,18 +37,24 @@ static bool copy_partition(struct arena *a, const struct partition *from,
     return true;
 }
 
-bool trial_choose(const struct work *w, const struct trial *t, struct draft *d)
+bool trial_choose(const struct work *w, const struct trial *t,
+                  const struct slices *chunks, struct draft *d)
 {
     struct slices *const s = arena_new(w->cx->scratch, struct slices, 1);
     struct partition *const part =
         arena_new(w->cx->scratch, struct partition, 1);
-    struct slices chunks;
+    struct slices own;
     *d = (struct draft){.s = s, .part = part};
+    if (!chunks) {
+        if (!slices_make(w, t->resident_bytes, NULL, NULL, &own)) {
+            return false;
+        }
+        chunks = &own;
+    }
     return s && part &&
-           slices_make(w, t->resident_bytes, NULL, NULL, &chunks) &&
            (t->part ? copy_partition(w->cx->scratch, t->part, part)
-                    : partition_make(w, &chunks, t->cap, &t->taste, part)) &&
-           (part->n == 0 || partition_tune(w, &chunks, &t->fill, part, s));
+                    : partition_make(w, chunks, t->cap, &t->taste, part)) &&
+           (part->n == 0 || partition_tune(w, chunks, &t->fill, part, s));
 }
 
 bool trial_finish(const struct work *w, const struct recipe *how,
@@ -78,6 +84,6 @@ bool trial_finish(const struct work *w, const struct recipe *how,
 
 bool trial_draft(const struct work *w, const struct trial *t, struct draft *d)
 {
-    return trial_choose(w, t, d) &&
+    return trial_choose(w, t, NULL, d) &&
            (d->part->n == 0 || trial_finish(w, &t->how, d));
 }

@@ -17,6 +17,20 @@ enum {
 
 /* ---- who writes and reads a buffer ---- */
 
+static bool sheds_rows(const struct work *w, uint32_t ix)
+{
+    const struct buffer *const b = &w->l->buf[ix];
+    bool sheds = w->reader_at[ix] < w->reader_at[ix + 1] && !b->is_output &&
+                 (!b->whole || b->is_input);
+    for (uint32_t i = w->reader_at[ix]; sheds && i < w->reader_at[ix + 1];
+         i++) {
+        const struct layer *const y = &w->l->layer[w->reader[i].layer];
+        sheds =
+            operand_first_row(y, w->reader[i].o, b->row_bytes, y->rows - 1) > 0;
+    }
+    return sheds;
+}
+
 static bool index_buffers(struct work *w)
 {
     const struct layers *const l = w->l;
@@ -30,8 +44,10 @@ static bool index_buffers(struct work *w)
     w->writer_at = arena_new(a, uint32_t, (uint64_t)l->n_buf + 1);
     w->reader = arena_new(a, struct buf_read, n_use);
     w->reader_at = arena_new(a, uint32_t, (uint64_t)l->n_buf + 1);
+    w->sheds = arena_new(a, bool, l->n_buf);
+    w->ends_shed = arena_new(a, bool, l->n_layer);
     if (!w->full || !w->writer || !w->writer_at || !w->reader ||
-        !w->reader_at) {
+        !w->reader_at || !w->sheds || !w->ends_shed) {
         return false;
     }
     uint32_t n_writer = 0;
@@ -56,6 +72,12 @@ static bool index_buffers(struct work *w)
     }
     w->writer_at[l->n_buf] = n_writer;
     w->reader_at[l->n_buf] = n_reader;
+    for (uint32_t b = 0; b < l->n_buf; b++) {
+        w->sheds[b] = sheds_rows(w, b);
+        if (w->sheds[b]) {
+            w->ends_shed[l->buf[b].last] = true;
+        }
+    }
     return true;
 }
 
@@ -94,49 +116,63 @@ static uint64_t strips_ns(const struct work *w, uint32_t y, uint64_t rows,
     return cand_strips_ns(&w->k->cand[y], rows, scratch);
 }
 
-/* Boxes of layer y in a cascade: the first, (n - 2) of c->a rows, the last. */
+enum { SCRATCH_LEVELS = 6 };
+
+/* A layer's boxes in a cascade: the first, some of `rows` rows, the last; and
+ * what they take, by limits of scratch. */
 struct cut {
-    uint64_t n;
+    uint64_t rows; /* 0: not known yet */
     uint64_t first;
-    uint64_t last;
+    uint64_t scratch[SCRATCH_LEVELS];
+    uint64_t more_ns[SCRATCH_LEVELS]; /* over one box: calls, and strips */
+    uint64_t reread_ns;  /* reading its weights again from memory */
+    uint64_t longest_ns; /* its longest box */
 };
 
-static struct cut cut_of(const struct work *w, const struct cascade *c,
-                         uint32_t y)
-{
-    const uint64_t rows = w->l->layer[y].rows;
-    const uint64_t a = (uint64_t)c->a[y];
-    const uint64_t first = cascade_end(w, c, y, (int64_t)cascade_idle(c, y));
-    const uint64_t n = 1 + size_div_up(rows - first, a);
-    return (struct cut){n, first, n > 1 ? rows - first - (n - 2) * a : first};
-}
+/* Cascades cut a layer in few ways, again and again: of each layer, some are
+ * remembered. */
+enum { CUTS_KNOWN = 16 };
 
-/* Compute that a cascade adds to layer y: calls, and strips of its boxes. */
-static uint64_t cut_ns(const struct work *w, const struct cascade *c,
-                       uint32_t y, uint64_t scratch)
+static void measure_cut(const struct work *w, uint32_t y, struct cut *x)
 {
     const struct cand *const k = &w->k->cand[y];
-    const struct cut x = cut_of(w, c, y);
-    uint64_t ns = (x.n - 1) * k->box_ns * w->c->lattice[y].n_kblock;
-    ns += strips_ns(w, y, x.first, scratch);
-    if (x.n > 1) {
-        ns += (x.n - 2) * strips_ns(w, y, (uint64_t)c->a[y], scratch) +
-              strips_ns(w, y, x.last, scratch);
-    }
-    return ns - strips_ns(w, y, w->l->layer[y].rows, UINT64_MAX);
-}
-
-/* Reading its weights again from memory. */
-static uint64_t reread_ns(const struct work *w, const struct cascade *c,
-                          uint32_t y)
-{
     const struct lattice *const t = &w->c->lattice[y];
+    const uint64_t all = w->l->layer[y].rows;
+    const uint64_t n = 1 + size_div_up(all - x->first, x->rows);
+    const uint64_t last = all - x->first - (n > 1 ? n - 2 : 0) * x->rows;
+    const uint64_t calls_ns = (n - 1) * k->box_ns * t->n_kblock;
+    const uint64_t whole_ns = strips_ns(w, y, all, UINT64_MAX);
+    for (uint32_t i = 0; i < w->n_scratch; i++) {
+        const uint64_t limit = w->scratch[i];
+        x->scratch[i] = work_scratch(w, y, x->rows, limit);
+        x->more_ns[i] = calls_ns + strips_ns(w, y, x->first, limit) - whole_ns;
+        if (n > 1) {
+            x->more_ns[i] += (n - 2) * strips_ns(w, y, x->rows, limit) +
+                             strips_ns(w, y, last, limit);
+        }
+    }
     uint64_t bytes = 0;
     for (uint32_t i = t->chunk0; i < t->chunk0 + t->n_chunk; i++) {
         bytes += w->c->chunk[i].raw_bytes;
     }
-    return (cut_of(w, c, y).n - 1) *
-           (bytes * 1000 / w->d->speed[SPEED_WEIGHTS]);
+    x->reread_ns = (n - 1) * (bytes * 1000 / w->d->speed[SPEED_WEIGHTS]);
+    const uint64_t most = size_max(x->rows, x->first);
+    x->longest_ns = box_ns(w, y, size_min(most, all));
+}
+
+/* How layer y is cut by a cascade; `known` has CUTS_KNOWN of each layer. */
+static const struct cut *cut_of(const struct work *w, const struct cascade *c,
+                                uint32_t y, struct cut *known)
+{
+    const uint64_t rows = (uint64_t)c->a[y];
+    const uint64_t first = cascade_end(w, c, y, (int64_t)cascade_idle(c, y));
+    struct cut *const x =
+        &known[(uint64_t)y * CUTS_KNOWN + (rows * 7 + first) % CUTS_KNOWN];
+    if (x->rows != rows || x->first != first) {
+        *x = (struct cut){.rows = rows, .first = first};
+        measure_cut(w, y, x);
+    }
+    return x;
 }
 
 /* The operand in slot i of a layer (the output last), unless an earlier slot
@@ -213,8 +249,6 @@ static bool is_useless(const struct work *w, const struct segment *s,
     return false;
 }
 
-enum { SCRATCH_LEVELS = 6 };
-
 /* A cascade as it grows, by limits of scratch. */
 struct growing {
     struct segment s;
@@ -227,21 +261,16 @@ struct growing {
 
 /* Layer y joins. */
 static void grow(const struct work *w, const struct cascade *c, uint32_t y,
-                 struct growing *g)
+                 struct cut *known, struct growing *g)
 {
-    const uint64_t a = (uint64_t)c->a[y];
-    const bool is_fixed = w->k->cand[y].n_room == 0;
-    const uint64_t fixed_ns = is_fixed ? cut_ns(w, c, y, UINT64_MAX) : 0;
+    const struct cut *const x = cut_of(w, c, y, known);
     for (uint32_t i = 0; i < w->n_scratch; i++) {
-        g->scratch[i] =
-            size_max(g->scratch[i], work_scratch(w, y, a, w->scratch[i]));
-        g->more_ns[i] += is_fixed ? fixed_ns : cut_ns(w, c, y, w->scratch[i]);
+        g->scratch[i] = size_max(g->scratch[i], x->scratch[i]);
+        g->more_ns[i] += x->more_ns[i];
     }
     g->solo = size_max(g->solo, w->solo[y]);
-    g->reread_ns += reread_ns(w, c, y);
-    const uint64_t rows = size_max(a, cascade_end(w, c, y, 0));
-    g->s.longest_ns = size_max(
-        g->s.longest_ns, box_ns(w, y, size_min(rows, w->l->layer[y].rows)));
+    g->reread_ns += x->reread_ns;
+    g->s.longest_ns = size_max(g->s.longest_ns, x->longest_ns);
 }
 
 /* The segments of this cascade that are of use: without an overlay, and with
@@ -283,7 +312,8 @@ static bool add_grown(struct work *w, const struct cascade *c,
 
 /* All cascades that end with layer hi - 1 and stripes of this height. */
 static bool add_cascades(struct work *w, uint32_t hi, uint32_t stripe,
-                         uint32_t lead, struct cascade *c, uint32_t *cap)
+                         uint32_t lead, struct cascade *c, struct cut *known,
+                         uint32_t *cap)
 {
     if (!cascade_start(w, hi, stripe, lead, c)) {
         return true;
@@ -298,7 +328,7 @@ static bool add_cascades(struct work *w, uint32_t hi, uint32_t stripe,
         if (y != hi - 1) {
             g.buffers = join_bytes(w, c, g.buffers);
         }
-        grow(w, c, y, &g);
+        grow(w, c, y, known, &g);
         idle = cascade_idle(c, y) < idle ? cascade_idle(c, y) : idle;
         g.s.lo = y;
         g.s.n_iter = c->n_iter - idle;
@@ -368,10 +398,12 @@ static bool list_segments(struct work *w)
     struct arena *const a = w->cx->scratch;
     struct cascade c = {.a = arena_new(a, int64_t, n),
                         .b = arena_new(a, int64_t, n)};
+    struct cut *const known =
+        arena_new(a, struct cut, (uint64_t)n * CUTS_KNOWN);
     uint32_t cap = 0;
     w->seg_at = arena_new(a, uint32_t, (uint64_t)n + 2);
     w->solo = arena_new(a, uint64_t, n);
-    if (!c.a || !c.b || !w->seg_at || !w->solo || !list_scratch(w)) {
+    if (!c.a || !c.b || !known || !w->seg_at || !w->solo || !list_scratch(w)) {
         return false;
     }
     for (uint32_t y = 0; y < n; y++) {
@@ -389,10 +421,10 @@ static bool list_segments(struct work *w)
         for (uint32_t i = 0; i < ARRAY_LEN(stripes); i++) {
             const uint64_t stripe = stripes[i] * grid;
             if (stripe < w->l->layer[y].rows &&
-                (!add_cascades(w, hi, (uint32_t)stripe, 0, &c, &cap) ||
+                (!add_cascades(w, hi, (uint32_t)stripe, 0, &c, known, &cap) ||
                  !add_cascades(w, hi, (uint32_t)stripe,
                                (uint32_t)size_div_up(LEAD_ROWS, stripe), &c,
-                               &cap))) {
+                               known, &cap))) {
                 return false;
             }
         }

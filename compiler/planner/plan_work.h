@@ -67,6 +67,9 @@ struct work {
     uint32_t *writer_at;
     struct buf_read *reader; /* ascending */
     uint32_t *reader_at;
+    bool *sheds;     /* per buffer: readers leave rows behind that nobody needs
+                        any more, as a cascade goes on */
+    bool *ends_shed; /* per layer: the last to read such a buffer */
     uint64_t io_bytes; /* inputs and outputs: live while idle */
     uint64_t *solo;    /* per layer: bytes while it runs alone, with all the
                           scratch that is of use */
@@ -161,6 +164,11 @@ uint64_t slices_slot(const struct slices *s, uint32_t lo, uint32_t hi);
 NODISCARD bool slices_make(const struct work *w, uint64_t resident_bytes,
                            const uint64_t *most, const bool *begins,
                            struct slices *s);
+/* The same in two steps, the second as often as wanted: room, and what is in
+ * it. */
+NODISCARD bool slices_new(const struct work *w, struct slices *s);
+void slices_fill(const struct work *w, uint64_t resident_bytes,
+                 const uint64_t *most, const bool *begins, struct slices *s);
 
 /* ---- partitions (plan_choose.c) ---- */
 
@@ -292,6 +300,7 @@ struct rect {
     uint64_t align;
     uint64_t rank; /* caller's order */
     uint64_t *to;  /* where the address is wanted; NULL: nowhere */
+    uint32_t id;   /* placer's own */
     bool is_io;
     /* Those of a group, in one run of the list, lie at fixed distances: each
      * `off` above the group's base; they may share bytes. 0: on its own. */
@@ -305,19 +314,24 @@ struct rects {
 };
 /* Slot of the first moment at which a load with this wait may write. */
 int64_t slot_of_wait(int64_t wait);
-/* Collects into `list` those that meet slots [first, last], by address. */
+/* What a rectangle takes; lists of it ascend by address. */
+struct taken {
+    uint64_t addr;
+    uint64_t end;
+    int64_t first;
+    int64_t last;
+};
+void taken_insert(struct taken *list, uint32_t n, const struct rect *x);
+/* Collects into `list` the rectangles that meet slots [first, last]. */
 uint32_t rects_meeting(const struct rects *r, int64_t first, int64_t last,
-                       const struct rect **list);
-/* The lowest address >= floor, of this alignment, that n rectangles leave free
- * from slot `first` to `last`; of those listed, all that meet the slots count.
- */
-uint64_t rects_hole(const struct rects *r, const struct rect *const *list,
-                    uint32_t n, const struct rect *x, uint64_t floor);
-
+                       struct taken *list);
+/* The lowest address >= floor, of x's alignment, that is free in x's slots; of
+ * what is listed, all that meets them counts. */
+uint64_t taken_hole(const struct taken *list, uint32_t n, int64_t period,
+                    const struct rect *x, uint64_t floor);
 /* The highest such address with its end <= limit; UINT64_MAX: none. */
-uint64_t rects_high_hole(const struct rects *r, const struct rect *const *list,
-                         uint32_t n, const struct rect *x, uint64_t floor,
-                         uint64_t limit);
+uint64_t taken_high_hole(const struct taken *list, uint32_t n, int64_t period,
+                         const struct rect *x, uint64_t floor, uint64_t limit);
 
 /* Addresses of all but slices, into d and r (which has room for the loads,
  * too). */
@@ -352,9 +366,9 @@ struct trial {
     struct recipe how;
 };
 /* Slices and partition of a trial; d->part->n is 0 when nothing fits. All in
- * scratch. */
+ * scratch. `chunks` are its residents' slices of one chunk; NULL: made here. */
 NODISCARD bool trial_choose(const struct work *w, const struct trial *t,
-                            struct draft *d);
+                            const struct slices *chunks, struct draft *d);
 /* The plan of what was chosen, if d->fits says so. All in scratch. */
 NODISCARD bool trial_finish(const struct work *w, const struct recipe *how,
                             struct draft *d);
