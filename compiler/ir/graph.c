@@ -74,7 +74,23 @@ const int64_t *node_ints(const struct node *n, const char *name, uint32_t *cnt)
     return a->ints;
 }
 
-/* A name like hint that no string of the graph has yet. */
+enum name_end { NAME_FREE, NAME_TAKEN, NAME_FAILED };
+
+/* Whether "hint.number" is taken. */
+static enum name_end look_up(const struct graph *g, struct cx *cx,
+                             const char *hint, uint32_t number)
+{
+    const struct arena_mark mark = arena_mark(cx->scratch);
+    const char *const name = arena_printf(cx->scratch, "%s.%u", hint, number);
+    const enum name_end end = !name                              ? NAME_FAILED
+                              : strtab_find_str(&g->names, name) ? NAME_TAKEN
+                                                                 : NAME_FREE;
+    arena_rewind(cx->scratch, mark);
+    return end;
+}
+
+/* A name like hint that no string of the graph has yet. Numbers are dense, but
+ * for names of the file: the first that is free is found by halving. */
 static const char *unique_name(struct graph *g, struct cx *cx, const char *hint)
 {
     if (!g->names.arena) {
@@ -83,17 +99,26 @@ static const char *unique_name(struct graph *g, struct cx *cx, const char *hint)
     if (!strtab_find_str(&g->names, hint)) {
         return strtab_intern_str(&g->names, hint);
     }
-    for (uint32_t i = 1;; i++) {
-        const struct arena_mark mark = arena_mark(cx->scratch);
-        const char *const name = arena_printf(cx->scratch, "%s.%u", hint, i);
-        const bool is_free = name && !strtab_find_str(&g->names, name);
-        const char *const kept =
-            is_free ? strtab_intern_str(&g->names, name) : NULL;
-        arena_rewind(cx->scratch, mark);
-        if (!name || is_free) {
-            return kept;
-        }
+    uint32_t taken = 0;
+    uint32_t number = 1;
+    enum name_end end;
+    while ((end = look_up(g, cx, hint, number)) == NAME_TAKEN) {
+        taken = number;
+        number *= 2;
     }
+    while (end != NAME_FAILED && number - taken > 1) {
+        const uint32_t middle = taken + (number - taken) / 2;
+        end = look_up(g, cx, hint, middle);
+        *(end == NAME_TAKEN ? &taken : &number) = middle;
+    }
+    if (end == NAME_FAILED) {
+        return NULL;
+    }
+    const struct arena_mark mark = arena_mark(cx->scratch);
+    const char *const name = arena_printf(cx->scratch, "%s.%u", hint, number);
+    const char *const kept = name ? strtab_intern_str(&g->names, name) : NULL;
+    arena_rewind(cx->scratch, mark);
+    return kept;
 }
 
 uint32_t graph_add_value(struct graph *g, struct cx *cx, const char *hint)

@@ -88,6 +88,7 @@ struct node {
     struct attr *attr;
     bool is_dead;    /* removed by a pass; skipped by everyone */
     uint32_t branch; /* it is in branch[branch - 1]; 0: in none */
+    uint32_t body;   /* of a Loop or Scan, body[body - 1]; else 0 */
 };
 
 /* A side of an If. Its nodes are nodes of the graph like others; only
@@ -96,6 +97,23 @@ struct branch {
     uint32_t condition; /* a value: one bool */
     bool wanted;        /* what it must be */
     uint32_t outer;     /* the branch that it is in, as in struct node */
+};
+
+/* What a Loop or Scan repeats: nodes that are none of the graph, of which
+ * pass_shapes makes copies. What they read of values around it is among the
+ * inputs of the Loop, after its own. */
+struct body {
+    struct node *node; /* topologically ordered after pass_order */
+    uint32_t n_node;
+    uint32_t *value; /* that it defines, ascending; also those of inner ones */
+    uint32_t n_value;
+    uint32_t *input;
+    uint32_t n_input;
+    uint32_t *output;
+    uint32_t n_output;
+    uint32_t first_branch; /* those in it, positions in struct graph */
+    uint32_t n_branch;
+    bool is_ordered;
 };
 
 /* An output that is an input of the next run; positions among both. */
@@ -120,6 +138,9 @@ struct graph {
     struct branch *branch;
     uint32_t n_branch;
     uint32_t cap_branch;
+    struct body *body;
+    uint32_t n_body;
+    uint32_t cap_body;
     uint32_t *input; /* values the caller supplies, in ONNX order */
     uint32_t n_input;
     uint32_t *output;

@@ -30,61 +30,109 @@ static uint32_t awaited(const struct graph *g, const struct node *n, uint32_t k,
     return at ? g->branch[at - 1].condition : VALUE_NONE;
 }
 
-static bool visit(const struct graph *g, struct cx *cx, uint32_t root,
-                  const uint32_t *producer, uint8_t *colour,
-                  struct frame *stack, struct node *sorted, uint32_t *n_sorted)
+struct sort {
+    const struct graph *g;
+    struct cx *cx;
+    const struct node *node; /* those to be sorted */
+    uint32_t n_node;
+    uint32_t *producer; /* by value, among them; NODE_NONE between sorts */
+    uint8_t *colour;
+    struct frame *stack;
+    struct node *sorted;
+    uint32_t n_sorted;
+};
+
+static bool visit(struct sort *s, uint32_t root)
 {
     uint32_t depth = 0;
-    stack[depth++] = (struct frame){root, 0};
-    colour[root] = GREY;
+    s->stack[depth++] = (struct frame){root, 0};
+    s->colour[root] = GREY;
     while (depth > 0) {
-        struct frame *const top = &stack[depth - 1];
-        const struct node *const n = &g->node[top->node];
+        struct frame *const top = &s->stack[depth - 1];
+        const struct node *const n = &s->node[top->node];
         bool is_end;
-        const uint32_t in = awaited(g, n, top->next_in++, &is_end);
+        const uint32_t in = awaited(s->g, n, top->next_in++, &is_end);
         if (is_end) {
-            colour[top->node] = BLACK;
-            sorted[(*n_sorted)++] = *n;
+            s->colour[top->node] = BLACK;
+            s->sorted[s->n_sorted++] = *n;
             depth--;
             continue;
         }
-        const uint32_t from = in == VALUE_NONE ? NODE_NONE : producer[in];
-        if (from == NODE_NONE || colour[from] == BLACK) {
+        const uint32_t from = in == VALUE_NONE ? NODE_NONE : s->producer[in];
+        if (from == NODE_NONE || s->colour[from] == BLACK) {
             continue;
         }
-        if (colour[from] == GREY) {
-            return diag_error(
-                cx->diag, E_CYCLE, at_node(n->name, op_name(n->op)),
-                "its input '%s' depends on its own result", g->value[in].name);
+        if (s->colour[from] == GREY) {
+            return diag_error(s->cx->diag, E_CYCLE,
+                              at_node(n->name, op_name(n->op)),
+                              "its input '%s' depends on its own result",
+                              s->g->value[in].name);
         }
-        colour[from] = GREY;
-        stack[depth++] = (struct frame){from, 0};
+        s->colour[from] = GREY;
+        s->stack[depth++] = (struct frame){from, 0};
     }
     return true;
 }
 
-bool pass_order(struct graph *g, struct cx *cx)
+/* node[0..n) sorted without the dead ones, *n of them; NULL: reported. */
+static struct node *sort_nodes(struct sort *s, const struct node *node,
+                               uint32_t *n)
 {
-    struct graph_uses uses;
-    if (!graph_uses_make(g, cx, &uses)) {
-        return false;
-    }
-    uint8_t *const colour = arena_new(cx->scratch, uint8_t, g->n_node);
-    struct frame *const stack = arena_new(cx->scratch, struct frame, g->n_node);
-    struct node *const sorted = arena_new(cx->keep, struct node, g->n_node);
-    if (!colour || !stack || !sorted) {
-        return false;
-    }
-    uint32_t n_sorted = 0;
-    for (uint32_t i = 0; i < g->n_node; i++) {
-        if (!g->node[i].is_dead && colour[i] == WHITE &&
-            !visit(g, cx, i, uses.producer, colour, stack, sorted, &n_sorted)) {
-            return false;
+    const struct arena_mark mark = arena_mark(s->cx->scratch);
+    s->node = node;
+    s->n_node = *n;
+    s->n_sorted = 0;
+    s->colour = arena_new(s->cx->scratch, uint8_t, *n);
+    s->stack = arena_new(s->cx->scratch, struct frame, *n);
+    s->sorted = arena_new(s->cx->keep, struct node, *n);
+    bool is_ok = s->colour && s->stack && s->sorted;
+    for (uint32_t i = 0; is_ok && i < *n; i++) {
+        for (uint32_t k = 0; !node[i].is_dead && k < node[i].n_out; k++) {
+            if (node[i].out[k] != VALUE_NONE) {
+                s->producer[node[i].out[k]] = i;
+            }
         }
     }
-    g->node = sorted;
-    g->n_node = n_sorted;
-    g->cap_node = n_sorted;
+    for (uint32_t i = 0; is_ok && i < *n; i++) {
+        is_ok = node[i].is_dead || s->colour[i] != WHITE || visit(s, i);
+    }
+    for (uint32_t i = 0; is_ok && i < *n; i++) {
+        for (uint32_t k = 0; k < node[i].n_out; k++) {
+            if (node[i].out[k] != VALUE_NONE) {
+                s->producer[node[i].out[k]] = NODE_NONE;
+            }
+        }
+    }
+    *n = s->n_sorted;
+    arena_rewind(s->cx->scratch, mark);
+    return is_ok ? s->sorted : NULL;
+}
+
+bool pass_order(struct graph *g, struct cx *cx)
+{
+    struct sort s = {.g = g, .cx = cx};
+    s.producer = arena_new(cx->scratch, uint32_t, g->n_value);
+    for (uint32_t i = 0; s.producer && i < g->n_value; i++) {
+        s.producer[i] = NODE_NONE;
+    }
+    struct node *const node =
+        s.producer ? sort_nodes(&s, g->node, &g->n_node) : NULL;
+    if (!node) {
+        return false;
+    }
+    g->node = node;
+    g->cap_node = g->n_node;
     g->is_ordered = true;
+    for (uint32_t i = 0; i < g->n_body; i++) {
+        struct body *const b = &g->body[i];
+        if (!b->is_ordered) {
+            struct node *const sorted = sort_nodes(&s, b->node, &b->n_node);
+            if (!sorted) {
+                return false;
+            }
+            b->node = sorted;
+            b->is_ordered = true;
+        }
+    }
     return true;
 }

@@ -154,6 +154,39 @@ static bool refuse_branch(const struct graph *g, struct cx *cx,
     return false;
 }
 
+static bool run_node(struct shaper *s, uint32_t ix)
+{
+    struct graph *const g = s->g;
+    struct cx *const cx = s->cx;
+    struct node *const n = &g->node[ix];
+    n->is_dead = n->is_dead || is_skipped(g, n);
+    settle_if(g, n);
+    if (n->is_dead) {
+        return true;
+    }
+    if (!check_inputs(g, cx, n)) {
+        return false;
+    }
+    return unroll_is(n->op)
+               ? unroll(s, ix)
+               : rules[n->op](g, cx, n) && extent_spread(g, cx, n) &&
+                     fold_node(s->fold, n);
+}
+
+bool shaper_run(struct shaper *s, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++) {
+        const struct arena_mark mark = arena_mark(s->cx->scratch);
+        const bool is_ok =
+            run_node(s, i) || refuse_branch(s->g, s->cx, &s->g->node[i]);
+        arena_rewind(s->cx->scratch, mark);
+        if (!is_ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool pass_shapes(struct graph *g, struct cx *cx)
 {
     struct fold fold;
@@ -164,19 +197,10 @@ bool pass_shapes(struct graph *g, struct cx *cx)
             return report_dynamic(v, cx);
         }
     }
-    for (uint32_t i = 0; i < g->n_node; i++) {
-        struct node *const n = &g->node[i];
-        const struct arena_mark mark = arena_mark(cx->scratch);
-        n->is_dead = n->is_dead || is_skipped(g, n);
-        settle_if(g, n);
-        const bool is_ok = n->is_dead ||
-                           (check_inputs(g, cx, n) && rules[n->op](g, cx, n) &&
-                            extent_spread(g, cx, n) && fold_node(&fold, n)) ||
-                           refuse_branch(g, cx, n);
-        arena_rewind(cx->scratch, mark);
-        if (!is_ok) {
-            return false;
-        }
+    struct shaper s = {
+        .g = g, .cx = cx, .fold = &fold, .left = UNROLL_MAX_PARTS};
+    if (!shaper_run(&s, 0, g->n_node)) {
+        return false;
     }
     for (uint32_t i = 0; i < g->n_output; i++) {
         const struct value *const v = &g->value[g->output[i]];

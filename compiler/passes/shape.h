@@ -19,6 +19,29 @@ NODISCARD bool shape_set(struct graph *g, struct cx *cx, const struct node *n,
 NODISCARD bool shape_same_type(const struct graph *g, struct cx *cx,
                                const struct node *n, uint32_t i, uint32_t k);
 
+/* Nodes and values that loops of a model may become in all. */
+enum { UNROLL_MAX_PARTS = 1 << 18 };
+
+/* What goes over the nodes of a graph that is being inferred. */
+struct fold;
+struct shaper {
+    struct graph *g;
+    struct cx *cx;
+    struct fold *fold;
+    uint32_t left; /* nodes and values that may still be made of bodies */
+};
+
+/* Infers, folds and unrolls nodes [from, to), which are in order. */
+NODISCARD bool shaper_run(struct shaper *s, uint32_t from, uint32_t to);
+
+/* unroll.c: node ix, if it is a Loop or Scan, becomes so many copies of its
+ * body, which are inferred and come last.
+ *
+ * E_NEEDS_CONST   how often is not known at compile time
+ * E_TOO_BIG       more than s->left nodes and values */
+bool unroll_is(enum op_id op);
+NODISCARD bool unroll(struct shaper *s, uint32_t ix);
+
 /* Runs the rule of the node's operator. */
 NODISCARD bool shape_infer(struct graph *g, struct cx *cx,
                            const struct node *n);

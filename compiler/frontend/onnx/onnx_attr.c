@@ -186,12 +186,6 @@ static bool read_attr(struct onnx_source *src, struct graph *g,
     const struct diag_at at = at_node(n->name, op_name(n->op));
     const char *const name = from->name ? from->name : "";
     struct attr_rule rule;
-    if (from->g || from->n_graphs > 0) {
-        return diag_error(d, E_OP_ATTR, at,
-                          "attribute '%s' is a graph; control flow is not "
-                          "supported",
-                          name);
-    }
     if (!find_rule(op_get(n->op)->attrs, name, &rule)) {
         return diag_error(d, E_OP_ATTR, at,
                           "'%s' is not an attribute that is known for %s; "

@@ -8,34 +8,9 @@
 #include "base/diag.h"
 #include "base/fileio.h"
 #include "frontend/onnx/onnx_attr.h"
+#include "frontend/onnx/onnx_graph.h"
 #include "frontend/onnx/onnx_pin.h"
 #include "frontend/onnx/onnx_scan.h"
-#include "frontend/onnx/onnx_tensor.h"
-#include "ir/graph.h"
-
-/* A value by its interned name: open addressing over pointers. */
-struct name_map {
-    const char **name;
-    uint32_t *value;
-    uint64_t mask; /* slots - 1 */
-};
-
-/* What a name of a branch stood for before. */
-struct renamed {
-    uint64_t slot;
-    uint32_t value;
-};
-
-struct import {
-    struct cx *cx;
-    struct graph *g;
-    struct onnx_source src;
-    struct name_map map;
-    uint32_t branch; /* being read, as in struct node */
-    struct renamed *renamed;
-    uint32_t n_renamed;
-    uint32_t cap_renamed;
-};
 
 static bool map_init(struct name_map *m, struct arena *a, uint64_t n)
 {
@@ -59,8 +34,7 @@ static uint64_t map_slot(const struct name_map *m, const char *name)
     return slot & m->mask;
 }
 
-/* The value of that name, or VALUE_NONE. */
-static uint32_t find_value(const struct import *im, const char *name)
+uint32_t import_find(const struct import *im, const char *name)
 {
     const char *const known = strtab_find_str(&im->g->names, name);
     if (!known) {
@@ -70,9 +44,7 @@ static uint32_t find_value(const struct import *im, const char *name)
     return im->map.name[slot] ? im->map.value[slot] : VALUE_NONE;
 }
 
-/* A new value of a branch. Its name counts until the branch ends; in the graph
- * it has another where that is taken, as by the other side of the If. */
-static uint32_t add_branch_value(struct import *im, const char *name)
+uint32_t import_shadow(struct import *im, const char *name)
 {
     struct graph *const g = im->g;
     const bool is_taken = strtab_find_str(&g->names, name) != NULL;
@@ -104,22 +76,21 @@ static uint32_t add_branch_value(struct import *im, const char *name)
     return ix;
 }
 
-/* A new value under exactly this name; E_NAME at `at` when there is one. */
-static uint32_t add_value(struct import *im, const char *name, const char *what,
-                          struct diag_at at)
+uint32_t import_add(struct import *im, const char *name, const char *what,
+                    struct diag_at at)
 {
     struct graph *const g = im->g;
     if (!name || !name[0]) {
         (void)diag_error(im->cx->diag, E_NAME, at, "%s has no name", what);
         return VALUE_NONE;
     }
-    if (find_value(im, name) != VALUE_NONE) {
+    if (import_find(im, name) != VALUE_NONE) {
         (void)diag_error(im->cx->diag, E_NAME, at,
                          "%s is called '%s', as another value is", what, name);
         return VALUE_NONE;
     }
-    if (im->branch) {
-        return add_branch_value(im, name);
+    if (im->depth > 0) {
+        return import_shadow(im, name);
     }
     const char *const kept = strtab_intern_str(&g->names, name);
     if (!kept ||
@@ -159,7 +130,7 @@ static bool read_opset(struct import *im, const Onnx__ModelProto *m)
     return true;
 }
 
-static bool read_initializers(struct import *im, const Onnx__GraphProto *from)
+bool import_initializers(struct import *im, const Onnx__GraphProto *from)
 {
     struct diag *const d = im->cx->diag;
     if (from->n_sparse_initializer > 0) {
@@ -174,7 +145,7 @@ static bool read_initializers(struct import *im, const Onnx__GraphProto *from)
         if (!onnx_tensor(&im->src, t, at, &tensor)) {
             return false;
         }
-        const uint32_t ix = add_value(im, t->name, "an initialiser", at);
+        const uint32_t ix = import_add(im, t->name, "an initialiser", at);
         if (ix == VALUE_NONE) {
             return false;
         }
@@ -245,7 +216,7 @@ static bool read_inputs(struct import *im, const Onnx__GraphProto *from)
         const Onnx__ValueInfoProto *const info = from->input[i];
         const char *const name = info->name ? info->name : "";
         const struct diag_at at = at_tensor(name);
-        const uint32_t old = find_value(im, name);
+        const uint32_t old = import_find(im, name);
         if (old != VALUE_NONE && g->value[old].is_const) {
             continue; /* an initialiser's default may not be replaced */
         }
@@ -254,7 +225,7 @@ static bool read_inputs(struct import *im, const Onnx__GraphProto *from)
             return diag_error(im->cx->diag, E_TYPE, at,
                               "only tensors are supported as inputs");
         }
-        const uint32_t ix = add_value(im, name, "an input", at);
+        const uint32_t ix = import_add(im, name, "an input", at);
         if (ix == VALUE_NONE) {
             return false;
         }
@@ -272,11 +243,6 @@ static bool read_inputs(struct import *im, const Onnx__GraphProto *from)
         g->input[g->n_input++] = ix;
     }
     return true;
-}
-
-static bool is_loop(const char *op)
-{
-    return strcmp(op, "Loop") == 0 || strcmp(op, "Scan") == 0;
 }
 
 /* Operators of ONNX Runtime are in the table under "com.microsoft:NAME"; some
@@ -306,20 +272,13 @@ static bool read_op(struct import *im, const Onnx__NodeProto *from,
     if (*op != OP_COUNT) {
         return true;
     }
-    if (is_default && is_loop(type)) {
-        return diag_error(d, E_OP_UNKNOWN, at,
-                          "loops (%s) are not supported; export the model with "
-                          "them unrolled",
-                          type);
-    }
     return diag_error(d, E_OP_UNKNOWN, at,
                       "operator '%s%s%s' is not supported; export the model "
                       "with others (docs/OPERATORS.md lists them)",
                       is_default ? "" : domain, is_default ? "" : ":", type);
 }
 
-/* The number of names once omitted ones at the end are dropped. */
-static uint32_t trim(char *const *name, size_t n)
+uint32_t import_trim(char *const *name, size_t n)
 {
     while (n > 0 && (!name[n - 1] || !name[n - 1][0])) {
         n--;
@@ -327,42 +286,13 @@ static uint32_t trim(char *const *name, size_t n)
     return (uint32_t)n;
 }
 
-/* An If: a node for each result, linked later. */
-static bool read_if(struct import *im, const Onnx__NodeProto *from,
-                    const char *name, uint32_t n_out)
-{
-    const struct diag_at at = at_node(name, op_name(OP_IF));
-    if (from->n_input != 1 || !from->input[0][0]) {
-        return diag_error(im->cx->diag, E_OP_INPUTS, at,
-                          "it has %zu inputs; If takes a condition",
-                          from->n_input);
-    }
-    for (uint32_t i = 0; i < n_out; i++) {
-        const uint32_t ix = graph_add_node(im->g, im->cx, OP_IF, name, 3, 1);
-        const char *const result = from->output[i];
-        if (ix == UINT32_MAX) {
-            return false;
-        }
-        im->g->node[ix].branch = im->branch;
-        if (!result || !result[0]) {
-            continue;
-        }
-        const uint32_t out = add_value(im, result, "a result", at);
-        if (out == VALUE_NONE) {
-            return false;
-        }
-        im->g->node[ix].out[0] = out;
-    }
-    return true;
-}
-
 /* A node with its outputs. Its inputs may come from nodes further on, and names
  * made for its attributes must differ from all others: both come later. */
 static bool read_node(struct import *im, const Onnx__NodeProto *from)
 {
     struct cx *const cx = im->cx;
-    const uint32_t n_in = trim(from->input, from->n_input);
-    const uint32_t n_out = trim(from->output, from->n_output);
+    const uint32_t n_in = import_trim(from->input, from->n_input);
+    const uint32_t n_out = import_trim(from->output, from->n_output);
     const char *const name = from->name && from->name[0]    ? from->name
                              : n_out > 0 && from->output[0] ? from->output[0]
                                                             : "";
@@ -371,7 +301,7 @@ static bool read_node(struct import *im, const Onnx__NodeProto *from)
         return false;
     }
     if (op == OP_IF) {
-        return read_if(im, from, name, n_out);
+        return import_read_if(im, from, name, n_out);
     }
     const struct diag_at at = at_node(name, op_name(op));
     const struct op_info *const info = op_get(op);
@@ -402,7 +332,7 @@ static bool read_node(struct import *im, const Onnx__NodeProto *from)
         if (!result || !result[0]) {
             continue;
         }
-        const uint32_t out = add_value(im, result, "a result", at);
+        const uint32_t out = import_add(im, result, "a result", at);
         if (out == VALUE_NONE) {
             return false;
         }
@@ -419,7 +349,7 @@ static bool link_inputs(struct import *im, const Onnx__NodeProto *from,
         if (!name[0]) {
             continue;
         }
-        n->in[i] = find_value(im, name);
+        n->in[i] = import_find(im, name);
         if (n->in[i] == VALUE_NONE) {
             return diag_error(im->cx->diag, E_NAME,
                               at_node(n->name, op_name(n->op)),
@@ -446,7 +376,7 @@ static bool read_outputs(struct import *im, const Onnx__GraphProto *from)
     for (size_t i = 0; i < from->n_output; i++) {
         const char *const name =
             from->output[i]->name ? from->output[i]->name : "";
-        const uint32_t ix = find_value(im, name);
+        const uint32_t ix = import_find(im, name);
         if (ix == VALUE_NONE) {
             return diag_error(im->cx->diag, E_NAME, at_tensor(name),
                               "it is an output, but no node, input or "
@@ -462,95 +392,8 @@ static bool read_outputs(struct import *im, const Onnx__GraphProto *from)
     return true;
 }
 
-static bool read_nodes(struct import *im, const Onnx__GraphProto *from);
-
-/* The graph of one side of an If; NULL when there is none (reported). */
-static const Onnx__GraphProto *side_of(struct import *im,
-                                       const Onnx__NodeProto *from,
-                                       const char *name, const char *side)
-{
-    for (size_t i = 0; i < from->n_attribute; i++) {
-        const Onnx__AttributeProto *const a = from->attribute[i];
-        if (a->name && strcmp(a->name, side) == 0 && a->g) {
-            return a->g;
-        }
-    }
-    (void)diag_error(im->cx->diag, E_OP_ATTR, at_node(name, op_name(OP_IF)),
-                     "attribute '%s' is missing, or no graph", side);
-    return NULL;
-}
-
-/* Reads one side, whose results become input `side_ix` of the If's nodes. Depth
- * is bounded by that of messages. */
-static bool link_side(struct import *im, const Onnx__NodeProto *from,
-                      uint32_t first, uint32_t n_out, uint32_t side_ix)
-{
-    struct graph *const g = im->g;
-    const char *const name = g->node[first].name;
-    const struct diag_at at = at_node(name, op_name(OP_IF));
-    const Onnx__GraphProto *const side =
-        side_of(im, from, name, side_ix == 1 ? "then_branch" : "else_branch");
-    struct branch *const b =
-        arena_push(im->cx->keep, g->branch, &g->n_branch, &g->cap_branch);
-    const uint32_t outer = im->branch;
-    const uint32_t n_renamed = im->n_renamed;
-    if (!side || !b) {
-        return false;
-    }
-    if (side->n_input != 0 || side->n_output < n_out) {
-        return diag_error(im->cx->diag, E_OP_INPUTS, at,
-                          "a branch has %zu inputs and %zu results; %u results "
-                          "are needed",
-                          side->n_input, side->n_output, n_out);
-    }
-    *b = (struct branch){g->node[first].in[0], side_ix == 1, outer};
-    im->branch = g->n_branch;
-    if (!read_initializers(im, side) || !read_nodes(im, side)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < n_out; i++) {
-        const char *const result =
-            side->output[i]->name ? side->output[i]->name : "";
-        const uint32_t v = find_value(im, result);
-        if (v == VALUE_NONE) {
-            return diag_error(im->cx->diag, E_NAME, at,
-                              "nothing gives '%s', a result of a branch",
-                              result);
-        }
-        g->node[first + i].in[side_ix] = v;
-    }
-    im->branch = outer;
-    while (im->n_renamed > n_renamed) {
-        const struct renamed *const r = &im->renamed[--im->n_renamed];
-        im->map.value[r->slot] = r->value;
-    }
-    return true;
-}
-
-static bool link_if(struct import *im, const Onnx__NodeProto *from,
-                    uint32_t first)
-{
-    const uint32_t n_out = trim(from->output, from->n_output);
-    const uint32_t condition = find_value(im, from->input[0]);
-    if (n_out == 0) {
-        return true;
-    }
-    if (condition == VALUE_NONE) {
-        return diag_error(im->cx->diag, E_NAME,
-                          at_node(im->g->node[first].name, op_name(OP_IF)),
-                          "it reads '%s', which no node, input or initialiser "
-                          "of the model gives",
-                          from->input[0]);
-    }
-    for (uint32_t i = 0; i < n_out; i++) {
-        im->g->node[first + i].in[0] = condition;
-    }
-    return link_side(im, from, first, n_out, 1) &&
-           link_side(im, from, first, n_out, 2);
-}
-
 /* First all nodes with their outputs, then their inputs. */
-static bool read_nodes(struct import *im, const Onnx__GraphProto *from)
+bool import_nodes(struct import *im, const Onnx__GraphProto *from)
 {
     uint32_t *const first = arena_new(im->cx->scratch, uint32_t, from->n_node);
     if (!first) {
@@ -565,14 +408,16 @@ static bool read_nodes(struct import *im, const Onnx__GraphProto *from)
     for (size_t i = 0; i < from->n_node; i++) {
         const char *const type = from->node[i]->op_type;
         if (type && strcmp(type, op_name(OP_IF)) == 0) {
-            if (!link_if(im, from->node[i], first[i])) {
+            if (!import_link_if(im, from->node[i], first[i])) {
                 return false;
             }
             continue;
         }
         struct node *const n = &im->g->node[first[i]];
         if (!link_inputs(im, from->node[i], n) ||
-            !onnx_attrs(&im->src, im->g, from->node[i], n)) {
+            !onnx_attrs(&im->src, im->g, from->node[i], n) ||
+            ((n->op == OP_LOOP || n->op == OP_SCAN) &&
+             !import_body(im, from->node[i], first[i]))) {
             return false;
         }
     }
@@ -596,8 +441,8 @@ static uint64_t count_names(const Onnx__GraphProto *from)
 static bool read_graph(struct import *im, const Onnx__GraphProto *from)
 {
     return map_init(&im->map, im->cx->scratch, count_names(from)) &&
-           read_initializers(im, from) && read_inputs(im, from) &&
-           read_nodes(im, from) && read_outputs(im, from);
+           import_initializers(im, from) && read_inputs(im, from) &&
+           import_nodes(im, from) && read_outputs(im, from);
 }
 
 static bool read_model(struct import *im, struct span bytes,
