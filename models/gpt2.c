@@ -65,13 +65,18 @@ static struct zoo_act block(struct zoo_net *z, struct zoo_act x,
     return zoo_add(z, x, y, onnx_name(m, "%s.add_2", name));
 }
 
-/* Of the one token at `position`, with a cache of seq tokens: where its keys
- * and values go, and those that it sees. */
+/* Of the tokens at `position`, with a cache of seq tokens: where their keys and
+ * values go, and those that they see. */
 static void attend_cache(struct zoo_net *z, const char *position,
                          struct zoo_attention *a)
 {
     const int64_t shape[] = {1, a->heads, 1, HEAD_SIZE};
     a->cached = z->opts->seq;
+    if (z->opts->is_dynamic) {
+        const int64_t rows[] = {1, 1, -1, 1};
+        position = zoo_op(z, "Reshape", "cache_rows", position,
+                          zoo_ints(z, "cache_rows.shape", rows, 4));
+    }
     a->places = zoo_op(z, "Expand", "cache_places", position,
                        zoo_ints(z, "cache_places.shape", shape, 4));
     const char *all = zoo_positions(z, "cache_positions", a->cached);
@@ -86,7 +91,11 @@ static void build(struct zoo_net *z, bool is_step)
     const uint32_t heads = zoo_scaled_heads(z, HEADS);
     const uint32_t dim = heads * HEAD_SIZE;
 
-    const struct onnx_type ids = {.elem = ONNX_I64, .rank = 2, .dim = {1, seq}};
+    const struct onnx_type ids = {
+        .elem = ONNX_I64,
+        .rank = 2,
+        .dim = {1, seq},
+        .symbol = {[1] = z->opts->is_dynamic ? "T" : NULL}};
     const char *input = onnx_input(m, "input_ids", &ids);
 
     /* Logits are products of unit vectors by embeddings: variance 1. */

@@ -174,6 +174,13 @@ static Onnx__TensorShapeProto *make_shape(struct onnx_model *m,
     onnx__tensor_shape_proto__init(shape);
     for (size_t i = 0; i < type->rank; i++) {
         onnx__tensor_shape_proto__dimension__init(&dim[i]);
+        if (type->symbol[i]) {
+            dim[i].value_case =
+                ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+            dim[i].dim_param = copy(m, type->symbol[i]);
+            dims[i] = &dim[i];
+            continue;
+        }
         dim[i].value_case =
             ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
         dim[i].dim_value = (int64_t)type->dim[i];

@@ -36,6 +36,8 @@ struct onnx_type {
     enum onnx_elem elem;
     size_t rank;
     uint64_t dim[ONNX_MAX_RANK];
+    const char *symbol[ONNX_MAX_RANK]; /* of an input's or output's dimension in
+                                          place of dim; NULL: dim */
 };
 
 /* Elements in a tensor of this type (UINT64_MAX when the product overflows),

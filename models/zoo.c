@@ -107,6 +107,11 @@ bool zoo_resolve(const struct zoo_model *model,
         !override(model, d, ZOO_PATCH, "--patch", request->patch, &o.patch)) {
         return false;
     }
+    if (request->is_dynamic && !(model->options & ZOO_DYNAMIC)) {
+        return diag_error(d, E_USAGE, at_option("--dynamic"),
+                          "does not apply to '%s'; leave it out", model->name);
+    }
+    o.is_dynamic = request->is_dynamic;
     if ((model->options & ZOO_SEQ) &&
         !check_range(d, "--seq", o.seq, 1, ZOO_MOST_SEQ)) {
         return false;

@@ -13,7 +13,13 @@ struct arena;
 struct diag;
 
 /* Which options a network knows. */
-enum { ZOO_WIDTH = 1, ZOO_RES = 2, ZOO_SEQ = 4, ZOO_PATCH = 8 };
+enum {
+    ZOO_WIDTH = 1,
+    ZOO_RES = 2,
+    ZOO_SEQ = 4,
+    ZOO_PATCH = 8,
+    ZOO_DYNAMIC = 16
+};
 
 enum {
     ZOO_LEAST_RES = 32,    /* of the image networks; tiny: 1 */
@@ -47,6 +53,7 @@ struct zoo_request {
     uint32_t width_milli;
     uint32_t seq;
     uint32_t patch;
+    bool is_dynamic;
 };
 
 /* Defaults overridden by the request.

@@ -28,6 +28,10 @@ static const char k_usage[] =
     "                each); 0.01 .. 4, in thousandths\n"
     "  --seq T       gpt2: tokens, 1 .. 1024\n"
     "  --patch P     vit: patch height and width in pixels, at least 4\n"
+    "  --dynamic     image height and width are symbols H and W (networks "
+    "that\n"
+    "                end in a global average), or the tokens of a run T\n"
+    "                (gpt2-step)\n"
     "  --list        prints each network's name, parameters, bytes of weights\n"
     "                and input\n"
     "  --help        prints this\n"
@@ -141,6 +145,10 @@ static bool parse_arg(struct diag *d, int argc, char **argv, int *ix,
                               "needs a value");
         }
         return k_options[i].set(d, value, c);
+    }
+    if (strcmp(arg, "--dynamic") == 0) {
+        c->request.is_dynamic = true;
+        return true;
     }
     if (strcmp(arg, "--list") == 0) {
         c->is_list = true;

@@ -123,7 +123,11 @@ struct zoo_act zoo_image(struct zoo_net *z)
 {
     const uint32_t res = z->opts->res;
     const struct onnx_type type = {
-        .elem = ONNX_F32, .rank = 4, .dim = {1, 3, res, res}};
+        .elem = ONNX_F32,
+        .rank = 4,
+        .dim = {1, 3, res, res},
+        .symbol = {[2] = z->opts->is_dynamic ? "H" : NULL,
+                   [3] = z->opts->is_dynamic ? "W" : NULL}};
     /* Mean square 1: images normalised per channel, as the originals are. */
     return (struct zoo_act){.name = onnx_input(z->model, "input", &type),
                             .channels = 3,
@@ -404,7 +408,7 @@ struct zoo_act zoo_attention(struct zoo_net *z, struct zoo_act x,
                              const char *name, const struct zoo_attention *a)
 {
     struct onnx_model *m = z->model;
-    const int64_t tokens = x.height;
+    const int64_t tokens = z->opts->is_dynamic ? 0 : x.height; /* 0: as is */
     const int64_t dim = x.channels;
     const int64_t head = dim / a->heads;
     assert(head * a->heads == dim);
@@ -479,7 +483,10 @@ void zoo_finish(struct zoo_net *z, struct zoo_act x, bool is_tokens)
     const struct onnx_type row = {
         .elem = ONNX_F32, .rank = 2, .dim = {1, x.channels}};
     const struct onnx_type rows = {
-        .elem = ONNX_F32, .rank = 3, .dim = {1, x.height, x.channels}};
+        .elem = ONNX_F32,
+        .rank = 3,
+        .dim = {1, x.height, x.channels},
+        .symbol = {[1] = z->opts->is_dynamic ? "T" : NULL}};
     onnx_output(z->model, is_tokens ? "logits" : "output",
                 is_tokens ? &rows : &row);
 }

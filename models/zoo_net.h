@@ -26,6 +26,7 @@ struct zoo_opts {
     uint32_t patch;       /* patch height = width, pixels */
     uint32_t classes;     /* outputs; the vocabulary of a language model */
     uint32_t blocks[4];   /* repeats per stage; transformers use blocks[0] */
+    bool is_dynamic;      /* image size H x W, or tokens T, are symbols */
 };
 
 struct zoo_net {

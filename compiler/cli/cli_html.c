@@ -326,6 +326,7 @@ static bool add_all(const struct cli_result *r, const struct plan_set *curve,
     cJSON *kinds = NULL;
     bool ok = str(root, "version", FLEXC_VERSION_TEXT) &&
               str(root, "model", r->args->name) &&
+              str(root, "entry", r->entry ? r->entry : "") &&
               str(root, "target", r->args->opt.target->name) &&
               str(root, "device", d->name) &&
               num(root, "mapped", d->storage == STORAGE_MAPPED) &&

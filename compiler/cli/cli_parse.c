@@ -33,8 +33,7 @@ struct parse {
     struct cli_args *out;
     struct budget *budget;
     uint32_t cap_budget;
-    struct shape_pin *shape;
-    uint32_t cap_shape;
+    struct cli_shapes shapes;
     struct const_pin *pin;
     uint32_t cap_pin;
     struct state_pin *state;
@@ -123,37 +122,6 @@ static char *split_pin(struct parse *p, enum opt_id id, const char *text,
     *eq = '\0';
     *value = eq + 1;
     return name;
-}
-
-static bool parse_shape(struct parse *p, const char *text)
-{
-    const char *value = NULL;
-    const char *name = split_pin(p, O_SHAPE, text, &value);
-    if (!name) {
-        return false;
-    }
-    struct shape_pin *pin =
-        arena_push(p->cx->keep, p->shape, &p->out->opt.n_shape, &p->cap_shape);
-    char *dims = arena_strdup(p->cx->keep, value);
-    if (!pin || !dims) {
-        return false;
-    }
-    p->out->opt.shape = p->shape;
-    pin->name = name;
-    while (dims && *value) { /* an empty VALUE is a scalar */
-        char *x = strchr(dims, 'x');
-        if (x) {
-            *x = '\0';
-        }
-        uint32_t dim = 0;
-        if (pin->shape.rank == TENSOR_MAX_RANK || !parse_u32(dims, &dim)) {
-            return usage(p->cx, O_SHAPE, text,
-                         "NAME=DIMxDIMx..., at most 8 dimensions");
-        }
-        pin->shape.dim[pin->shape.rank++] = dim;
-        dims = x ? x + 1 : NULL;
-    }
-    return true;
 }
 
 static bool parse_const(struct parse *p, const char *text)
@@ -282,7 +250,7 @@ static bool parse_one(struct parse *p, enum opt_id id, const char *v)
         a->device = v;
         return true;
     case O_SHAPE:
-        return parse_shape(p, v);
+        return cli_shape_add(&p->shapes, v, p->cx);
     case O_CONST:
         return parse_const(p, v);
     case O_STATE:
@@ -408,6 +376,16 @@ static bool finish(struct parse *p)
     const char *stem = p->name ? p->name : path_stem(keep, a->model);
     const char *ident = stem ? cg_ident(keep, stem) : NULL;
     a->name = ident;
+    if (!cli_shape_entries(&p->shapes, p->cx, &a->entry, &a->n_entry)) {
+        return false;
+    }
+    a->opt.shape = a->entry->shape;
+    a->opt.n_shape = a->entry->n_shape;
+    if (a->plan_file && a->n_entry > 1) {
+        return diag_error(p->cx->diag, E_USAGE, at_option("--plan-file"),
+                          "is a plan for one set of shapes, --shape gives %u",
+                          (unsigned)a->n_entry);
+    }
     if (ident && !a->out_dir) {
         a->out_dir = arena_printf(keep, "%s.flex", ident);
     }

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/cx.h"
+#include "cli/cli_shape.h"
 #include "ir/options.h"
 #include "run/run_args.h"
 
@@ -21,8 +22,11 @@ enum cli_dump {
 
 struct cli_args {
     struct options opt; /* device is filled in by cmd_compile */
-    const char *model;  /* path */
-    const char *name;   /* an identifier */
+    struct cli_entry
+        *entry;        /* what --shape makes; opt has the first's shapes */
+    uint32_t n_entry;  /* 0: like one, with opt's shapes */
+    const char *model; /* path */
+    const char *name;  /* an identifier */
     const char *out_dir;
     const char *device;     /* path or name; NULL: the target's */
     const char *plan_file;  /* NULL: plan */

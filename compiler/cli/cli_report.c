@@ -60,6 +60,9 @@ void cli_table(const struct cli_result *r, struct buf *out)
     for (uint32_t i = 0; i < r->layers->n_layer; i++) {
         macs += r->layers->layer[i].macs;
     }
+    if (r->entry) {
+        buf_printf(out, "entry %s of ", r->entry);
+    }
     buf_printf(out,
                "%s: %u layers, %s weights, %s multiply-adds, target %s, "
                "device %s\n",
@@ -148,31 +151,63 @@ static bool switch_json(const struct cli_result *r, uint32_t ix,
     return ok;
 }
 
-static bool plan_json(const struct cli_result *r, uint32_t ix,
-                      const struct plan_delay *delay, cJSON *list)
+/* What plan ix is in one of several entries. */
+static bool parts_json(const struct cli_result *r, uint32_t ix,
+                       const struct plan_delay *delay, cJSON *o)
 {
     const struct plan *p = &r->plans->plan[ix];
+    return num(o, "peak", (double)p->peak) &&
+           num(o, "resident_bytes", (double)p->resident_bytes) &&
+           num(o, "plan_bytes", (double)r->plan_bytes[ix]) &&
+           str(o, "peak_node", peak_node(r, p)) && switch_json(r, ix, delay, o);
+}
+
+static bool entry_json(const struct cli_result *r, uint32_t ix,
+                       const struct plan_delay *delay, cJSON *list)
+{
+    const struct plan *p = &r->plans->plan[ix];
+    cJSON *o = cJSON_CreateObject();
+    return cJSON_AddItemToArray(list, o) &&
+           str(o, "name", r->entry ? r->entry : "main") &&
+           shape_json(r->layers, o) &&
+           num(o, "latency_us", (double)p->latency_ns / 1e3) &&
+           num(o, "bound_us", (double)p->bound_ns / 1e3) &&
+           num(o, "gap", gap_of(p)) &&
+           num(o, "streamed_bytes", (double)p->streamed_bytes) &&
+           num(o, "read_bytes", (double)p->read_bytes) &&
+           num(o, "longest_step_us", (double)p->longest_step_ns / 1e3) &&
+           (!r->entry || parts_json(r, ix, delay, o));
+}
+
+/* Plan ix of all entries; the numbers outside of "entries" are those of the
+ * entry with the largest peak, but for the sum of plan_bytes. */
+static bool plan_json(const struct cli_result *r, uint32_t n, uint32_t ix,
+                      const struct plan_delay *const *delay, cJSON *list)
+{
+    const struct cli_result *top = r;
+    uint64_t plan_bytes = 0;
+    for (uint32_t e = 0; e < n; e++) {
+        const uint64_t peak = r[e].plans->plan[ix].peak;
+        top = peak > top->plans->plan[ix].peak ? &r[e] : top;
+        plan_bytes += r[e].plan_bytes[ix];
+    }
+    const struct plan *p = &top->plans->plan[ix];
     cJSON *o = cJSON_CreateObject();
     if (!cJSON_AddItemToArray(list, o)) {
         return false;
     }
     cJSON *entries = NULL;
-    cJSON *e = NULL;
-    return str(o, "budget", p->budget_text) &&
-           num(o, "peak", (double)p->peak) &&
-           num(o, "resident_bytes", (double)p->resident_bytes) &&
-           num(o, "plan_bytes", (double)r->plan_bytes[ix]) &&
-           str(o, "peak_node", peak_node(r, p)) &&
-           switch_json(r, ix, delay, o) &&
-           (entries = cJSON_AddArrayToObject(o, "entries")) &&
-           (e = cJSON_CreateObject()) && cJSON_AddItemToArray(entries, e) &&
-           str(e, "name", "main") && shape_json(r->layers, e) &&
-           num(e, "latency_us", (double)p->latency_ns / 1e3) &&
-           num(e, "bound_us", (double)p->bound_ns / 1e3) &&
-           num(e, "gap", gap_of(p)) &&
-           num(e, "streamed_bytes", (double)p->streamed_bytes) &&
-           num(e, "read_bytes", (double)p->read_bytes) &&
-           num(e, "longest_step_us", (double)p->longest_step_ns / 1e3);
+    bool ok = str(o, "budget", p->budget_text) &&
+              num(o, "peak", (double)p->peak) &&
+              num(o, "resident_bytes", (double)p->resident_bytes) &&
+              num(o, "plan_bytes", (double)plan_bytes) &&
+              str(o, "peak_node", peak_node(top, p)) &&
+              (r->entry || switch_json(r, ix, delay[0], o)) &&
+              (entries = cJSON_AddArrayToObject(o, "entries"));
+    for (uint32_t e = 0; ok && e < n; e++) {
+        ok = entry_json(&r[e], ix, delay[e], entries);
+    }
+    return ok;
 }
 
 /* "weights_error": of each output. */
@@ -195,14 +230,38 @@ static bool errors_json(const struct cli_result *r, cJSON *root)
     return ok;
 }
 
-bool cli_json(const struct cli_result *r, struct cx *cx, struct buf *out)
+/* Of each entry. */
+static const struct plan_delay *const *make_delays(const struct cli_result *r,
+                                                   uint32_t n, struct cx *cx)
 {
+    const struct plan_delay **const all =
+        arena_new(cx->scratch, const struct plan_delay *, n);
+    for (uint32_t e = 0; all && e < n; e++) {
+        struct plan_delay *const d =
+            arena_new(cx->scratch, struct plan_delay,
+                      (uint64_t)r[e].n_plan * r[e].n_plan);
+        if (!d || !plan_switch_delays(r[e].layers, r[e].chunks, r[e].cands,
+                                      r[e].args->opt.device, r[e].plans,
+                                      r[e].n_plan, cx, d)) {
+            return NULL;
+        }
+        all[e] = d;
+    }
+    return all;
+}
+
+bool cli_json(const struct cli_result *r, uint32_t n, struct cx *cx,
+              struct buf *out)
+{
+    const struct plan_delay *const *const delay = make_delays(r, n, cx);
+    const struct cli_result *most = r; /* needs the largest least budget */
+    uint64_t planning_us = 0;
     uint64_t macs = 0;
-    struct plan_delay *delay = arena_new(cx->scratch, struct plan_delay,
-                                         (uint64_t)r->n_plan * r->n_plan);
-    if (!delay ||
-        !plan_switch_delays(r->layers, r->chunks, r->cands, r->args->opt.device,
-                            r->plans, r->n_plan, cx, delay)) {
+    for (uint32_t e = 0; e < n; e++) {
+        planning_us += r[e].planning_us;
+        most = r[e].least->budget > most->least->budget ? &r[e] : most;
+    }
+    if (!delay) {
         return false;
     }
     for (uint32_t i = 0; i < r->layers->n_layer; i++) {
@@ -216,13 +275,13 @@ bool cli_json(const struct cli_result *r, struct cx *cx, struct buf *out)
               num(root, "weights_bytes", (double)r->layers->weight_bytes) &&
               num(root, "blob_bytes", (double)r->chunks->blob_bytes) &&
               num(root, "macs", (double)macs) &&
-              num(root, "min_budget", (double)r->least->budget) &&
-              str(root, "min_budget_node", peak_node(r, r->least)) &&
-              num(root, "planning_ms", (double)r->planning_us / 1e3) &&
+              num(root, "min_budget", (double)most->least->budget) &&
+              str(root, "min_budget_node", peak_node(most, most->least)) &&
+              num(root, "planning_ms", (double)planning_us / 1e3) &&
               errors_json(r, root) &&
               (plans = cJSON_AddArrayToObject(root, "plans"));
     for (uint32_t i = 0; ok && i < r->n_plan; i++) {
-        ok = plan_json(r, i, delay, plans);
+        ok = plan_json(r, n, i, delay, plans);
     }
     return emit(root, ok, cx, out);
 }

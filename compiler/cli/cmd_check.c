@@ -67,10 +67,13 @@ static bool check_plan(const struct run_setup *s, const struct run_result *r,
     return true;
 }
 
-static bool check_model(const struct run_model *model, struct cx *cx,
+static bool check_entry(const struct run_model *model, struct cx *cx,
                         struct buf *text)
 {
     const struct flx_model *const m = model->tables;
+    if (m->entry) {
+        buf_printf(text, "entry %s\n", m->entry);
+    }
     struct run_setup s = {
         .model = model,
         .n_thread = 1,
@@ -118,7 +121,11 @@ bool cmd_check(const char *dir, struct cx *cx, struct buf *text)
     if (!run_model_open(dir, &opt, cx, &model)) {
         return false;
     }
-    const bool ok = check_model(&model, cx, text);
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < model.n_entry; i++) {
+        run_model_choose(&model, i);
+        ok = check_entry(&model, cx, text);
+    }
     run_model_close(&model);
     return ok;
 }

@@ -107,21 +107,49 @@ static void outputs_abort(struct outputs *o)
     }
 }
 
-/* The stages' nouns, in order. */
+/* The stages' nouns, in order, of one entry. */
 struct line {
+    const struct cli_entry *entry;
     struct graph graph;
     struct layers layers;
     struct chunks chunks;
     struct cands cands;
     struct plan_set plans;
-    uint64_t planning_us; /* processor time that they took */
-    struct cg_model tables;
+    uint64_t planning_us;         /* processor time that they took */
+    const struct plan_set *asked; /* those of the plans that are in tables */
 };
 
+/* A compile: the entries' lines, side by side. */
+struct job {
+    struct cli_args *args;
+    struct cx *cx;
+    struct line *line;
+    struct cg_model *tables; /* of each line */
+    uint32_t n;
+};
+
+/* Errors and dumps name the entry where there are several. */
+static bool name_entry(const struct job *j, const struct line *s,
+                       struct buf *dump, bool is_dumped)
+{
+    if (j->n == 1) {
+        return true;
+    }
+    if (is_dumped) {
+        buf_printf(dump, "# entry %s\n", s->entry->name);
+    }
+    const char *const input = arena_printf(j->cx->keep, "%s, entry %s",
+                                           j->args->model, s->entry->name);
+    if (input) {
+        diag_set_input(j->cx->diag, input);
+    }
+    return input != NULL;
+}
+
 /* model.onnx, or the graph -> layers -> chunks; stops after what --dump asks
- * for. */
-static bool front_half(struct cli_args *a, struct cx *cx, struct line *s,
-                       struct buf *text, bool *stop)
+ * for. cx->opt has the entry's shapes. */
+static bool make_chunks(const struct cli_args *a, struct cx *cx, struct line *s,
+                        struct buf *text, bool *stop)
 {
     *stop = true;
     if ((a->model && !onnx_import(a->model, cx, &s->graph)) ||
@@ -143,6 +171,23 @@ static bool front_half(struct cli_args *a, struct cx *cx, struct line *s,
     }
     *stop = false;
     return chunk_cut(&s->layers, &a->opt, cx, &s->chunks);
+}
+
+static bool front_half(const struct job *j, struct line *s, struct buf *text,
+                       bool *stop)
+{
+    struct options opt = j->args->opt;
+    struct cx cx = *j->cx;
+    if (s->entry) {
+        opt.shape = s->entry->shape;
+        opt.n_shape = s->entry->n_shape;
+    }
+    cx.opt = &opt;
+    const enum cli_dump dump = j->args->dump;
+    const bool is_dumped =
+        j->args->dump_after || dump == DUMP_GRAPH || dump == DUMP_LAYERS;
+    return name_entry(j, s, text, is_dumped) &&
+           make_chunks(j->args, &cx, s, text, stop);
 }
 
 /* The plan of --plan-file; a budget that was given limits it. */
@@ -276,11 +321,16 @@ static uint64_t now_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* chunks + device -> candidates -> plans, proven -> tables. */
-static bool back_half(struct cli_args *a, struct cx *cx, struct line *s,
-                      struct buf *text, bool *stop)
+/* chunks + device -> candidates -> plans, proven. */
+static bool back_half(const struct job *j, struct line *s, struct buf *text,
+                      bool *stop)
 {
+    struct cli_args *const a = j->args;
+    struct cx *const cx = j->cx;
     *stop = true;
+    if (!name_entry(j, s, text, a->dump != DUMP_NONE)) {
+        return false;
+    }
     if (a->dump == DUMP_CHUNKS) {
         return chunks_print(&s->chunks, text);
     }
@@ -316,21 +366,44 @@ static bool back_half(struct cli_args *a, struct cx *cx, struct line *s,
     *stop = false;
     const struct plan_set asked = {.plan = s->plans.plan, .n_plan = n};
     struct plan_set *kept = arena_new(cx->keep, struct plan_set, 1);
-    if (!kept) {
-        return false;
+    if (kept) {
+        *kept = asked;
     }
-    *kept = asked;
-    return cg_build(&s->layers, &s->chunks, &s->cands, kept, cx, &s->tables);
+    s->asked = kept;
+    return kept != NULL;
 }
 
-/* Each plan by itself, which a runtime can add to the model's. */
-static bool write_plans(struct cli_args *a, struct cx *cx, const struct line *s,
+static bool make_tables(struct job *j)
+{
+    j->tables = arena_new(j->cx->keep, struct cg_model, j->n);
+    for (uint32_t e = 0; j->tables && e < j->n; e++) {
+        const struct line *const s = &j->line[e];
+        const struct cg_input in = {
+            .layers = &s->layers,
+            .chunks = &s->chunks,
+            .cands = &s->cands,
+            .plans = s->asked,
+            .entry = j->n > 1 ? s->entry->name : NULL,
+            .before = e > 0 ? &j->tables[e - 1] : NULL,
+        };
+        if (!cg_build(&in, j->cx, &j->tables[e])) {
+            return false;
+        }
+    }
+    return j->tables != NULL;
+}
+
+/* Each plan by itself, which a runtime can add to the entry's. */
+static bool write_plans(const struct job *j, const struct flx_model *m,
                         struct outputs *o)
 {
-    const struct flx_model *const m = &s->tables.model;
+    struct cx *const cx = j->cx;
+    const char *const stem =
+        m->entry ? arena_printf(cx->keep, "%s-%s", j->args->name, m->entry)
+                 : j->args->name;
     struct buf b;
     buf_init(&b, cx->keep);
-    bool ok = true;
+    bool ok = stem;
     for (uint32_t i = 0; ok && i < m->n_plan; i++) {
         struct flx_plan_head h;
         memcpy(&h, m->plan[i], sizeof h);
@@ -338,19 +411,21 @@ static bool write_plans(struct cli_args *a, struct cx *cx, const struct line *s,
         for (uint32_t w = 0; w < h.n_words; w++) {
             buf_le32(&b, m->plan[i][w]);
         }
-        const char *const name =
-            arena_printf(cx->keep, "%s-%u.flxp", a->name, i);
+        const char *const name = arena_printf(cx->keep, "%s-%u.flxp", stem, i);
         ok = name && buf_ok(&b) && outputs_write(o, name, &b);
     }
     buf_free(&b);
     return ok;
 }
 
-static bool write_files(struct cli_args *a, struct cx *cx, struct line *s,
-                        struct outputs *o, struct span blob)
+static bool write_files(const struct job *j, struct outputs *o,
+                        struct span blob)
 {
+    const struct cli_args *const a = j->args;
+    struct cx *const cx = j->cx;
     const struct cg_style style = {
         .name = a->name,
+        .n_entry = j->n,
         .version = FLEXC_VERSION_TEXT,
         .opt = &a->opt,
         .blob = blob,
@@ -360,7 +435,7 @@ static bool write_files(struct cli_args *a, struct cx *cx, struct line *s,
     buf_init(&b, cx->keep);
     bool ok = true;
     if (a->tables) {
-        ok = cg_table(&s->tables, &b) &&
+        ok = cg_table(j->tables, j->n, &b) &&
              outputs_write(o, arena_printf(cx->keep, "%s.flxt", a->name), &b);
     } else {
         static const struct {
@@ -379,7 +454,7 @@ static bool write_files(struct cli_args *a, struct cx *cx, struct line *s,
             if (name[0] == '%') {
                 name = arena_printf(cx->keep, "%s%s", a->name, name + 2);
             }
-            ok = name && file[i].print(&s->tables, &style, cx, &b) &&
+            ok = name && file[i].print(j->tables, &style, cx, &b) &&
                  outputs_write(o, name, &b);
         }
     }
@@ -389,18 +464,22 @@ static bool write_files(struct cli_args *a, struct cx *cx, struct line *s,
 
 /* The blob goes to its file chunk by chunk while it is packed; a dump needs
  * sizes and checksums only, and drops the bytes. */
-static bool compile(struct cli_args *a, struct cx *cx, struct outputs *o,
-                    struct line *s, struct buf *text)
+static bool write_blob(const struct job *j, struct outputs *o,
+                       struct buf *inline_blob)
 {
-    bool stop = false;
-    if (!front_half(a, cx, s, text, &stop) || stop) {
-        return !cx->diag->id;
-    }
-    struct buf inline_blob;
-    buf_init(&inline_blob, cx->keep);
+    const struct cli_args *const a = j->args;
+    struct cx *const cx = j->cx;
     struct blob_out blob = {.diag = cx->diag};
+    struct blob_entry *const entry =
+        arena_new(cx->keep, struct blob_entry, j->n);
+    if (!entry) {
+        return false;
+    }
+    for (uint32_t e = 0; e < j->n; e++) {
+        entry[e] = (struct blob_entry){&j->line[e].layers, &j->line[e].chunks};
+    }
     if (a->dump == DUMP_NONE && a->inline_blob) {
-        blob.mem = &inline_blob;
+        blob.mem = inline_blob;
     } else if (a->dump == DUMP_NONE) {
         if (!outputs_dir(o)) {
             return false;
@@ -411,13 +490,43 @@ static bool compile(struct cli_args *a, struct cx *cx, struct outputs *o,
             return false;
         }
     }
-    if (!blob_write(&s->layers, &s->chunks, &a->opt, &blob, cx) ||
-        !back_half(a, cx, s, text, &stop) || stop) {
-        return !cx->diag->id;
+    return blob_write(entry, j->n, &a->opt, &blob, cx);
+}
+
+/* Each half of every entry, then the next; a dump stops after one. */
+static bool compile(struct job *j, struct outputs *o, struct buf *text)
+{
+    struct cx *const cx = j->cx;
+    struct buf inline_blob;
+    bool stop = false;
+    buf_init(&inline_blob, cx->keep);
+    for (uint32_t e = 0; e < j->n; e++) {
+        if (!front_half(j, &j->line[e], text, &stop)) {
+            return false;
+        }
     }
-    if (!outputs_dir(o) || !write_files(a, cx, s, o, buf_bytes(&inline_blob)) ||
-        !write_plans(a, cx, s, o)) {
+    if (stop) {
+        return true;
+    }
+    if (!write_blob(j, o, &inline_blob)) {
         return false;
+    }
+    for (uint32_t e = 0; e < j->n; e++) {
+        if (!back_half(j, &j->line[e], text, &stop)) {
+            return false;
+        }
+    }
+    if (stop) {
+        return true;
+    }
+    if (!make_tables(j) || !outputs_dir(o) ||
+        !write_files(j, o, buf_bytes(&inline_blob))) {
+        return false;
+    }
+    for (uint32_t e = 0; e < j->n; e++) {
+        if (!write_plans(j, &j->tables[e].model, o)) {
+            return false;
+        }
     }
     buf_free(&inline_blob);
     return true;
@@ -482,21 +591,22 @@ static bool has_narrow(const struct layers *l)
     return i < l->n_layer;
 }
 
-static bool report(struct cli_args *a, struct cx *cx, struct outputs *o,
-                   const struct line *s, struct buf *text)
+static bool make_result(const struct job *j, uint32_t e, struct cli_result *r)
 {
-    const uint32_t n = s->tables.model.n_plan;
-    uint64_t *plan_bytes = arena_new(cx->keep, uint64_t, n);
+    const struct line *const s = &j->line[e];
+    const struct flx_model *const m = &j->tables[e].model;
+    uint64_t *plan_bytes = arena_new(j->cx->keep, uint64_t, m->n_plan);
     if (!plan_bytes) {
         return false;
     }
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < m->n_plan; i++) {
         struct flx_plan_head h;
-        memcpy(&h, s->tables.model.plan[i], sizeof h);
+        memcpy(&h, m->plan[i], sizeof h);
         plan_bytes[i] = (uint64_t)h.n_words * 4;
     }
-    struct cli_result r = {
-        .args = a,
+    *r = (struct cli_result){
+        .args = j->args,
+        .entry = j->n > 1 ? s->entry->name : NULL,
         .layers = &s->layers,
         .chunks = &s->chunks,
         .cands = &s->cands,
@@ -504,56 +614,99 @@ static bool report(struct cli_args *a, struct cx *cx, struct outputs *o,
         .least = &s->plans.plan[s->plans.n_plan - 1],
         .plan_bytes = plan_bytes,
         .planning_us = s->planning_us,
-        .n_plan = n,
+        .n_plan = m->n_plan,
     };
-    if (!a->no_error && a->opt.weights != DTYPE_NONE &&
-        has_narrow(&s->layers) && !weights_error(a, cx, &r.errors)) {
-        return false;
+    return true;
+}
+
+/* The page of an entry: --report's file, of those after the first one with the
+ * entry's name before the suffix. */
+static bool write_page(const struct job *j, struct outputs *o, uint32_t e,
+                       const struct cli_result *r, struct buf *b)
+{
+    const char *path = j->args->report;
+    struct plan_set curve;
+    if (e > 0) {
+        const char *const dot = strrchr(path, '.');
+        const int n = (int)(dot && dot > path_base(path) ? (size_t)(dot - path)
+                                                         : strlen(path));
+        path =
+            arena_printf(j->cx->keep, "%.*s-%s%s", n, path, r->entry, path + n);
     }
-    if (!a->quiet && !(a->json && strcmp(a->json, "-") == 0)) {
-        cli_table(&r, text);
+    buf_cut(b, 0);
+    return path && make_curve(j->args, j->cx, &j->line[e], r->least, &curve) &&
+           add_file(o, path, cli_html(r, &curve, j->cx, b), b);
+}
+
+static bool report(const struct job *j, struct outputs *o, struct buf *text)
+{
+    struct cli_args *const a = j->args;
+    struct cx *const cx = j->cx;
+    struct cli_result *const r = arena_new(cx->keep, struct cli_result, j->n);
+    for (uint32_t e = 0; r && e < j->n; e++) {
+        if (!make_result(j, e, &r[e])) {
+            return false;
+        }
+    }
+    if (!r || (!a->no_error && a->opt.weights != DTYPE_NONE &&
+               has_narrow(r->layers) && !weights_error(a, cx, &r->errors))) {
+        return false;
     }
     struct buf b;
     buf_init(&b, cx->keep);
-    if (a->report) {
-        struct plan_set curve;
-        if (!make_curve(a, cx, s, r.least, &curve) ||
-            !add_file(o, a->report, cli_html(&r, &curve, cx, &b), &b)) {
+    for (uint32_t e = 0; e < j->n; e++) {
+        if (!a->quiet && !(a->json && strcmp(a->json, "-") == 0)) {
+            cli_table(&r[e], text);
+        }
+        if (a->report && !write_page(j, o, e, &r[e], &b)) {
             return false;
         }
-        buf_cut(&b, 0);
     }
+    buf_cut(&b, 0);
     if (!a->json) {
         return true;
     }
     return strcmp(a->json, "-") == 0
-               ? cli_json(&r, cx, text)
-               : add_file(o, a->json, cli_json(&r, cx, &b), &b);
+               ? cli_json(r, j->n, cx, text)
+               : add_file(o, a->json, cli_json(r, j->n, cx, &b), &b);
 }
 
-/* Room for all files: one per plan besides the others. */
+/* Room for all files: one per plan and page of each entry besides the others.
+ */
 static bool outputs_start(struct outputs *o, const struct cli_args *a,
                           struct cx *cx)
 {
-    uint64_t most = MAX_FILES;
+    uint64_t per_entry = 1;
     for (uint32_t i = 0; i < a->opt.n_budget; i++) {
         const struct budget *const b = &a->opt.budget[i];
-        most += b->kind == BUDGET_AUTO ? b->bytes : 1;
+        per_entry += b->kind == BUDGET_AUTO ? b->bytes : 1;
     }
+    const uint64_t n_entry = a->n_entry > 0 ? a->n_entry : 1;
     *o = (struct outputs){.cx = cx, .dir = a->out_dir};
-    o->file = arena_new(cx->keep, struct file_out, most);
+    o->file =
+        arena_new(cx->keep, struct file_out, MAX_FILES + n_entry * per_entry);
     return o->file != NULL;
+}
+
+static bool job_start(struct job *j, struct cli_args *a, struct cx *cx)
+{
+    *j =
+        (struct job){.args = a, .cx = cx, .n = a->n_entry > 0 ? a->n_entry : 1};
+    j->line = arena_new(cx->keep, struct line, j->n);
+    for (uint32_t e = 0; j->line && e < a->n_entry; e++) {
+        j->line[e].entry = &a->entry[e];
+    }
+    return j->line != NULL;
 }
 
 bool cmd_compile(struct cli_args *a, struct cx *cx, struct buf *text)
 {
     struct outputs o;
-    struct line s = {0};
+    struct job j;
     diag_set_input(cx->diag, a->model);
-    if (outputs_start(&o, a, cx) && cli_device(a, cx) &&
-        compile(a, cx, &o, &s, text) &&
-        (a->dump != DUMP_NONE || a->dump_after ||
-         report(a, cx, &o, &s, text)) &&
+    if (outputs_start(&o, a, cx) && job_start(&j, a, cx) && cli_device(a, cx) &&
+        compile(&j, &o, text) &&
+        (a->dump != DUMP_NONE || a->dump_after || report(&j, &o, text)) &&
         outputs_commit(&o)) {
         return true;
     }
@@ -565,14 +718,18 @@ bool cmd_compile_graph(struct cli_args *a, struct graph *g, struct cx *cx,
                        struct layers *l, struct cands *k)
 {
     struct outputs o;
-    struct line s = {.graph = *g};
+    struct job j;
     struct buf text;
     buf_init(&text, cx->keep);
     cx->opt = &a->opt;
-    if (outputs_start(&o, a, cx) && cli_device(a, cx) &&
-        compile(a, cx, &o, &s, &text) && outputs_commit(&o)) {
-        *l = s.layers;
-        *k = s.cands;
+    bool ok = outputs_start(&o, a, cx) && job_start(&j, a, cx);
+    if (ok) {
+        j.line->graph = *g;
+        ok = cli_device(a, cx) && compile(&j, &o, &text) && outputs_commit(&o);
+    }
+    if (ok) {
+        *l = j.line->layers;
+        *k = j.line->cands;
         return true;
     }
     outputs_abort(&o);

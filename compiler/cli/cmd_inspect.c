@@ -97,7 +97,8 @@ static bool inspect_flxp(struct span file, const char *path, struct cx *cx,
     }
     memcpy(&h, word, sizeof h);
     const char *const why =
-        h.version != FLX_FORMAT_VERSION ? "is of another format version"
+        (h.version & 0xffff) != FLX_FORMAT_VERSION
+            ? "is of another format version"
         : (uint64_t)h.n_words * 4 != file.len
             ? "has another length than its header says"
         : h.crc != crc32c(0, file.data + AT_CRC_END, file.len - AT_CRC_END)
@@ -106,7 +107,11 @@ static bool inspect_flxp(struct span file, const char *path, struct cx *cx,
     if (why) {
         return diag_error(cx->diag, E_PLAN, at_file(path), "%s", why);
     }
-    buf_printf(text, "plan, format %" PRIu32 "\n", h.version);
+    buf_printf(text, "plan, format %" PRIu32, h.version & 0xffff);
+    if (h.version >> 16 != 0) {
+        buf_printf(text, ", for entry %" PRIu32, h.version >> 16);
+    }
+    buf_char(text, '\n');
     print_id(text, file.data + offsetof(struct flx_plan_head, id));
     print_plan(text, &h);
     return buf_ok(text);
@@ -170,17 +175,15 @@ static void print_layers(struct buf *text, const struct run_model *r)
     }
 }
 
-static bool inspect_table(struct span file, const char *path, struct cx *cx,
-                          struct buf *text)
+static void print_entry(struct buf *text, const struct run_model *r)
 {
-    const struct run_kernels kernels = {any_kernel, NULL};
-    struct run_model r = {0};
-    if (!run_table_parse(file, path, &kernels, cx, &r)) {
-        return false;
-    }
-    const struct flx_model *const m = r.tables;
-    buf_printf(text, "tables of model '%s', format %" PRIu32 "\n", m->name,
+    const struct flx_model *const m = r->tables;
+    buf_printf(text, "tables of model '%s', format %" PRIu32, m->name,
                m->version);
+    if (m->entry) {
+        buf_printf(text, ", entry %" PRIu32 " '%s'", m->entry_ix, m->entry);
+    }
+    buf_char(text, '\n');
     print_id(text, m->id);
     buf_printf(text,
                "blob bytes       %" PRIu32 "\n"
@@ -197,7 +200,21 @@ static bool inspect_table(struct span file, const char *path, struct cx *cx,
         buf_printf(text, "plan %" PRIu32 ", ", i);
         print_plan(text, &h);
     }
-    print_layers(text, &r);
+    print_layers(text, r);
+}
+
+static bool inspect_table(struct span file, const char *path, struct cx *cx,
+                          struct buf *text)
+{
+    const struct run_kernels kernels = {any_kernel, NULL};
+    struct run_model r = {0};
+    if (!run_table_parse(file, path, &kernels, cx, &r)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < r.n_entry; i++) {
+        run_model_choose(&r, i);
+        print_entry(text, &r);
+    }
     return buf_ok(text);
 }
 
@@ -222,7 +239,8 @@ static bool inspect_bytes(struct span file, const char *path, struct cx *cx,
     if (magic == FLX_PLAN_MAGIC) {
         return inspect_flxp(file, path, cx, text);
     }
-    if (file.len >= 4 && memcmp(file.data, "FLXT", 4) == 0) {
+    if (file.len >= 4 && (memcmp(file.data, "FLXT", 4) == 0 ||
+                          memcmp(file.data, "FLXE", 4) == 0)) {
         return inspect_table(file, path, cx, text);
     }
     if (file.len >= n && memcmp(file.data, plan_text, n) == 0) {

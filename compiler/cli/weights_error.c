@@ -50,6 +50,7 @@ static bool outputs_of(const struct cli_args *args, enum dtype weights,
     a.opt.max_step_us = 0;
     a.opt.compress = COMPRESS_NONE;
     a.plan_file = NULL;
+    a.n_entry = a.n_entry > 1 ? 1 : a.n_entry;
     a.json = NULL;
     a.report = NULL;
     a.tables = true;

@@ -107,10 +107,18 @@ static uint16_t arg_buf(const struct operand *o)
                                                        : (uint16_t)o->buf;
 }
 
-static bool build_layers(const struct layers *l, const struct chunks *c,
-                         const struct cands *k, struct cx *cx, struct fit *f,
-                         struct cg_model *out)
+/* Chunk i in the device's table, which has those of all entries. */
+static uint32_t number_of(const struct chunks *c, uint32_t i)
 {
+    return c->number && i < c->n_chunk ? c->number[i] : i;
+}
+
+static bool build_layers(const struct cg_input *in, struct cx *cx,
+                         struct fit *f, struct cg_model *out)
+{
+    const struct layers *const l = in->layers;
+    const struct chunks *const c = in->chunks;
+    const struct cands *const k = in->cands;
     uint64_t n_arg = 0;
     for (uint32_t i = 0; i < l->n_layer; i++) {
         n_arg += 1u + l->layer[i].n_in;
@@ -120,14 +128,24 @@ static bool build_layers(const struct layers *l, const struct chunks *c,
     const char **name = arena_new(cx->keep, const char *, l->n_layer);
     const char **algorithm = arena_new(cx->keep, const char *, l->n_layer);
     uint64_t *macs = arena_new(cx->keep, uint64_t, l->n_layer);
-    out->kernel = arena_new(cx->keep, struct cg_kernel, l->n_layer);
+    const uint16_t n_before = in->before ? in->before->model.n_kernel : 0;
+    out->kernel =
+        arena_new(cx->keep, struct cg_kernel, (uint64_t)n_before + l->n_layer);
     if (!layer || !arg || !name || !algorithm || !macs || !out->kernel) {
         return false;
     }
+    if (n_before > 0) {
+        memcpy(out->kernel, in->before->kernel, n_before * sizeof *out->kernel);
+    }
+    out->model.n_kernel = n_before;
     uint32_t at = 0;
     for (uint32_t i = 0; i < l->n_layer; i++) {
         const struct layer *s = &l->layer[i];
         const struct lattice *t = &c->lattice[i];
+        if (out->model.n_kernel == UINT16_MAX) {
+            (void)fit_u16(f, UINT16_MAX + UINT64_C(1), "the number of kernels");
+            return false;
+        }
         layer[i] = (struct flx_layer){
             .kernel = find_kernel(out, &k->cand[i]),
             .n_arg = (uint16_t)(1 + s->n_in),
@@ -135,7 +153,7 @@ static bool build_layers(const struct layers *l, const struct chunks *c,
             .rows = fit_u32(f, s->rows, "a layer's row count"),
             .n_panel = fit_u16(f, t->n_panel, "a layer's panel count"),
             .n_kblock = fit_u16(f, t->n_kblock, "a layer's K block count"),
-            .chunk0 = t->chunk0,
+            .chunk0 = t->n_chunk > 0 ? number_of(c, t->chunk0) : t->chunk0,
             .n_chunk = fit_u16(f, t->n_chunk, "a layer's chunk count"),
             .scratch_bytes =
                 fit_u32(f, k->cand[i].scratch_bytes, "a layer's scratch"),
@@ -167,27 +185,33 @@ static bool build_layers(const struct layers *l, const struct chunks *c,
 static bool build_chunks(const struct chunks *c, struct cx *cx, struct fit *f,
                          struct flx_model *m)
 {
-    struct flx_chunk *chunk = arena_new(cx->keep, struct flx_chunk, c->n_chunk);
+    const uint32_t n = c->stored ? c->n_stored : c->n_chunk;
+    struct flx_chunk *chunk = arena_new(cx->keep, struct flx_chunk, n);
     if (!chunk) {
         return false;
     }
-    for (uint32_t i = 0; i < c->n_chunk; i++) {
-        const struct chunk *s = &c->chunk[i];
+    for (uint32_t i = 0; i < n; i++) {
+        const struct chunk *s = c->stored ? &c->stored[i] : &c->chunk[i];
         chunk[i] = (struct flx_chunk){
             .blob_off = fit_u32(f, s->blob_off, "the blob"),
             .stored_bytes = fit_u32(f, s->stored_bytes, "a chunk"),
             .raw_bytes = fit_u32(f, s->raw_bytes, "a chunk"),
             .crc = s->crc,
             .res_off = fit_u32(f, s->res_off, "the model's weights"),
-            .layer = (uint16_t)s->layer,
-            .kblock = (uint16_t)s->kblock,
-            .panel = (uint16_t)s->panel,
-            .n_panel = fit_u16(f, s->n_panel, "a chunk's panel count"),
+            .layer = (uint16_t)FLX_LAYER_NONE,
             .codec = s->codec == CODEC_ZSTD ? FLX_CODEC_ZSTD : FLX_CODEC_RAW,
         };
     }
+    for (uint32_t i = 0; i < c->n_chunk; i++) {
+        const struct chunk *const s = &c->chunk[i];
+        struct flx_chunk *const k = &chunk[number_of(c, i)];
+        k->layer = (uint16_t)s->layer;
+        k->kblock = (uint16_t)s->kblock;
+        k->panel = (uint16_t)s->panel;
+        k->n_panel = fit_u16(f, s->n_panel, "a chunk's panel count");
+    }
     m->chunk = chunk;
-    m->n_chunk = c->n_chunk;
+    m->n_chunk = n;
     m->align = c->align;
     m->blob_bytes = fit_u32(f, c->blob_bytes, "the blob");
     m->decode_bytes = fit_u32(f, c->decode_bytes, "the decode workspace");
@@ -267,7 +291,8 @@ static void encode_boxes(const struct plan *p, struct words *w, struct fit *f)
     }
 }
 
-static void encode_loads(const struct plan *p, struct words *w, struct fit *f)
+static void encode_loads(const struct chunks *c, const struct plan *p,
+                         struct words *w, struct fit *f)
 {
     uint32_t patch = 0;
     for (uint32_t i = 0; i < p->n_load; i++) {
@@ -277,7 +302,7 @@ static void encode_loads(const struct plan *p, struct words *w, struct fit *f)
             put(w, FLX_LOAD | (b->resident ? FLX_LOAD_RESIDENT << 4
                                : b->picks  ? FLX_LOAD_PICKS << 4
                                            : 0));
-            put(w, b->picks ? b->layer : b->chunk0);
+            put(w, b->picks ? b->layer : number_of(c, b->chunk0));
             put(w, b->n_chunk);
             put(w, fit_u32(f, b->addr, "an address"));
             put(w, fit_i32(f, b->wait, "a compute counter"));
@@ -380,10 +405,12 @@ static uint32_t plan_crc(const uint32_t *w, uint32_t n)
     return crc;
 }
 
-static const uint32_t *build_plan(const struct layers *l,
-                                  const struct chunks *c, const struct plan *p,
-                                  struct cx *cx, struct fit *f)
+static const uint32_t *build_plan(const struct cg_input *in, uint32_t entry_ix,
+                                  const struct plan *p, struct cx *cx,
+                                  struct fit *f)
 {
+    const struct layers *const l = in->layers;
+    const struct chunks *const c = in->chunks;
     const uint64_t head_words = sizeof(struct flx_plan_head) / 4;
     const uint64_t most = head_words + 2u * (uint64_t)l->n_buf + l->n_layer +
                           (uint64_t)FLX_ROWS_WORDS * p->n_box +
@@ -395,7 +422,7 @@ static const uint32_t *build_plan(const struct layers *l,
     }
     struct flx_plan_head h = {
         .magic = FLX_PLAN_MAGIC,
-        .version = FLX_FORMAT_VERSION,
+        .version = FLX_PLAN_VERSION(entry_ix),
         .budget_lo = (uint32_t)p->budget,
         .budget_hi = (uint32_t)(p->budget >> 32),
         .arena_bytes = fit_u32(f, p->peak, "a plan's peak"),
@@ -429,7 +456,7 @@ static const uint32_t *build_plan(const struct layers *l,
     encode_boxes(p, &w, f);
     h.n_compute_words = w.n - h.compute_off;
     h.load_off = w.n;
-    encode_loads(p, &w, f);
+    encode_loads(c, p, &w, f);
     h.n_load_words = w.n - h.load_off;
     h.boundary_off = w.n;
     encode_boundaries(p, &w, f);
@@ -439,17 +466,18 @@ static const uint32_t *build_plan(const struct layers *l,
     return w.w;
 }
 
-bool cg_build(const struct layers *l, const struct chunks *c,
-              const struct cands *k, const struct plan_set *plans,
-              struct cx *cx, struct cg_model *out)
+bool cg_build(const struct cg_input *in, struct cx *cx, struct cg_model *out)
 {
+    const struct layers *const l = in->layers;
+    const struct plan_set *const plans = in->plans;
     struct fit f = {.diag = cx->diag, .ok = true};
     struct cg_model g = {.plans = plans};
     g.model.version = FLX_FORMAT_VERSION;
     g.model.name = l->name;
-    if (!build_bufs(l, cx, &f, &g.model) ||
-        !build_layers(l, c, k, cx, &f, &g) ||
-        !build_chunks(c, cx, &f, &g.model)) {
+    g.model.entry = in->entry;
+    g.model.entry_ix = in->before ? in->before->model.entry_ix + 1 : 0;
+    if (!build_bufs(l, cx, &f, &g.model) || !build_layers(in, cx, &f, &g) ||
+        !build_chunks(in->chunks, cx, &f, &g.model)) {
         return false;
     }
     g.model.input = build_io(l->input, l->n_input, cx, &f);
@@ -463,7 +491,7 @@ bool cg_build(const struct layers *l, const struct chunks *c,
         return false;
     }
     for (uint32_t i = 0; i < plans->n_plan; i++) {
-        plan[i] = build_plan(l, c, &plans->plan[i], cx, &f);
+        plan[i] = build_plan(in, g.model.entry_ix, &plans->plan[i], cx, &f);
         if (!plan[i]) {
             return false;
         }

@@ -18,8 +18,8 @@ struct cg_kernel {
     uint32_t n_word;
 };
 
-/* All memory is cx->keep's. model.kernel is NULL: the functions are known only
- * where the tables run. */
+/* One entry of a model. All memory is cx->keep's. model.kernel is NULL: the
+ * functions are known only where the tables run. */
 struct cg_model {
     struct flx_model model;
     struct cg_kernel *kernel;      /* model.n_kernel */
@@ -29,11 +29,21 @@ struct cg_model {
     const struct plan_set *plans;
 };
 
-/* Fills *out. false: a count or size does not fit the device's tables
- * (E_TOO_BIG, naming it), or memory is out. Cost: linear but for the search of
- * equal kernel instances, which is quadratic in their number. */
-NODISCARD bool cg_build(const struct layers *l, const struct chunks *c,
-                        const struct cands *k, const struct plan_set *plans,
-                        struct cx *cx, struct cg_model *out);
+/* What tables are made of. */
+struct cg_input {
+    const struct layers *layers;
+    const struct chunks *chunks;
+    const struct cands *cands;
+    const struct plan_set *plans;
+    const char *entry;             /* its name; NULL: the only one */
+    const struct cg_model *before; /* the entry before; NULL: the first */
+};
+
+/* Fills *out; its kernels begin with those of the entry before. false: a count
+ * or size does not fit the device's tables (E_TOO_BIG, naming it), or memory is
+ * out. Cost: linear but for the search of equal kernel instances, which is
+ * quadratic in their number. */
+NODISCARD bool cg_build(const struct cg_input *in, struct cx *cx,
+                        struct cg_model *out);
 
 #endif

@@ -27,6 +27,12 @@ static const char *compress_name(enum compress c)
     return "";
 }
 
+/* What ends the names of an entry's tables; nothing where there is one. */
+static const char *entry_tail(const struct cg_model *g, struct arena *a)
+{
+    return g->model.entry ? arena_printf(a, "_%s", g->model.entry) : "";
+}
+
 static void print_head(const struct cg_model *g, const struct cg_style *s,
                        const char *file, struct buf *b)
 {
@@ -39,6 +45,9 @@ static void print_head(const struct cg_model *g, const struct cg_style *s,
     for (uint32_t i = 0; i < g->plans->n_plan; i++) {
         buf_char(b, ' ');
         cg_comment_text(b, g->plans->plan[i].budget_text);
+    }
+    for (uint32_t e = 0; e < s->n_entry && g->model.entry; e++) {
+        buf_printf(b, "%s %s", e ? "" : "\n * entries ", g[e].model.entry);
     }
     buf_printf(b,
                "\n * options  --target %s --threads %u --numerics %s "
@@ -96,25 +105,23 @@ static void print_io_sizes(struct buf *b, const char *upper, const char *what,
     }
 }
 
-bool cg_print_header(const struct cg_model *g, const struct cg_style *s,
-                     struct cx *cx, struct buf *b)
+/* The most arena that plan ix needs in any entry. */
+static uint64_t most_peak(const struct cg_model *g, const struct cg_style *s,
+                          uint32_t ix)
+{
+    uint64_t most = 0;
+    for (uint32_t e = 0; e < s->n_entry; e++) {
+        const uint64_t peak = g[e].plans->plan[ix].peak;
+        most = peak > most ? peak : most;
+    }
+    return most;
+}
+
+static bool print_plan_ids(const struct cg_model *g, const struct cg_style *s,
+                           const char *upper, struct cx *cx, struct buf *b)
 {
     const struct flx_model *m = &g->model;
-    const char *upper = cg_ident_upper(cx->keep, s->name);
-    if (!upper) {
-        return false;
-    }
     uint64_t most = 0;
-    print_head(g, s, "h", b);
-    buf_printf(b, "#ifndef %s_FLEX_H\n#define %s_FLEX_H\n\n", upper, upper);
-    if (!s->self_contained) {
-        buf_str(b, "#include \"flexrt/flexrt.h\"\n\n");
-    } else if (!cg_runtime_file("flexrt/flexrt.h", b)) {
-        return false;
-    }
-    buf_str(b, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
-               "/* Plans, in the order of --budgets, and the arena that each "
-               "needs. */\n");
     buf_printf(b, "enum %s_plan {\n", s->name);
     for (uint32_t i = 0; i < m->n_plan; i++) {
         const char *plan = plan_ident(g, i, cx->keep);
@@ -125,24 +132,82 @@ bool cg_print_header(const struct cg_model *g, const struct cg_style *s,
     }
     buf_printf(b, "    %s_N_PLAN = %u\n};\n", upper, m->n_plan);
     for (uint32_t i = 0; i < m->n_plan; i++) {
-        const struct plan *p = &g->plans->plan[i];
+        const uint64_t peak = most_peak(g, s, i);
         const char *plan = plan_ident(g, i, cx->keep);
         if (!plan) {
             return false;
         }
         buf_printf(b, "#define %s_ARENA_%s_BYTES %lluu\n", upper, plan,
-                   (unsigned long long)p->peak);
-        most = p->peak > most ? p->peak : most;
+                   (unsigned long long)peak);
+        most = peak > most ? peak : most;
+    }
+    buf_printf(b, "#define %s_ARENA_BYTES %lluu /* of the largest plan */\n",
+               upper, (unsigned long long)most);
+    return true;
+}
+
+/* The model's symbol: with several entries an array of them. */
+static bool print_symbols(const struct cg_model *g, const struct cg_style *s,
+                          const char *upper, struct cx *cx, struct buf *b)
+{
+    if (!g->model.entry) {
+        print_io_sizes(b, upper, "INPUT", g->model.input, g->model.n_input);
+        print_io_sizes(b, upper, "OUTPUT", g->model.output, g->model.n_output);
+        buf_printf(b, "\nextern const struct flx_model %s_model;\n", s->name);
+        return true;
     }
     buf_printf(b,
-               "#define %s_ARENA_BYTES %lluu /* of the largest plan */\n"
+               "/* Entries: the model under one set of shapes each. flx_enter "
+               "changes over. */\nenum %s_entry {\n",
+               s->name);
+    for (uint32_t e = 0; e < s->n_entry; e++) {
+        buf_printf(b, "    %s_ENTRY_%s = %u,\n", upper, g[e].model.entry, e);
+    }
+    buf_printf(b, "    %s_N_ENTRY = %u\n};\n", upper, s->n_entry);
+    for (uint32_t e = 0; e < s->n_entry; e++) {
+        const struct flx_model *const m = &g[e].model;
+        const char *const name =
+            arena_printf(cx->keep, "%s_%s", upper, m->entry);
+        if (!name) {
+            return false;
+        }
+        print_io_sizes(b, name, "INPUT", m->input, m->n_input);
+        print_io_sizes(b, name, "OUTPUT", m->output, m->n_output);
+    }
+    buf_printf(b, "\nextern const struct flx_model %s_model[%s_N_ENTRY];\n",
+               s->name, upper);
+    return true;
+}
+
+bool cg_print_header(const struct cg_model *g, const struct cg_style *s,
+                     struct cx *cx, struct buf *b)
+{
+    const struct flx_model *m = &g->model;
+    const char *upper = cg_ident_upper(cx->keep, s->name);
+    if (!upper) {
+        return false;
+    }
+    print_head(g, s, "h", b);
+    buf_printf(b, "#ifndef %s_FLEX_H\n#define %s_FLEX_H\n\n", upper, upper);
+    if (!s->self_contained) {
+        buf_str(b, "#include \"flexrt/flexrt.h\"\n\n");
+    } else if (!cg_runtime_file("flexrt/flexrt.h", b)) {
+        return false;
+    }
+    buf_str(b, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+               "/* Plans, in the order of --budgets, and the arena that each "
+               "needs. */\n");
+    if (!print_plan_ids(g, s, upper, cx, b)) {
+        return false;
+    }
+    buf_printf(b,
                "#define %s_ALIGN %luu /* of the arena and of a mapped blob */\n"
                "#define %s_BLOB_BYTES %luu\n\n",
-               upper, (unsigned long long)most, upper, (unsigned long)m->align,
-               upper, (unsigned long)m->blob_bytes);
-    print_io_sizes(b, upper, "INPUT", m->input, m->n_input);
-    print_io_sizes(b, upper, "OUTPUT", m->output, m->n_output);
-    buf_printf(b, "\nextern const struct flx_model %s_model;\n", s->name);
+               upper, (unsigned long)m->align, upper,
+               (unsigned long)m->blob_bytes);
+    if (!print_symbols(g, s, upper, cx, b)) {
+        return false;
+    }
     if (s->blob.len > 0) {
         buf_printf(b, "extern const uint8_t %s_blob[%s_BLOB_BYTES];\n", s->name,
                    upper);
@@ -177,20 +242,25 @@ static bool print_kernels(const struct cg_model *g, struct cx *cx,
     return true;
 }
 
-static void print_layers(const struct cg_model *g, struct buf *b)
+static void print_layers(const struct cg_model *g, const char *tail,
+                         struct buf *b)
 {
     const struct flx_model *m = &g->model;
-    buf_str(b,
-            "/* rows, row bytes, first and last layer, 1: always in full */\n"
-            "static const struct flx_buf bufs[] = {\n");
+    buf_printf(
+        b,
+        "/* rows, row bytes, first and last layer, 1: always in full */\n"
+        "static const struct flx_buf bufs%s[] = {\n",
+        tail);
     for (uint32_t i = 0; i < m->n_buf; i++) {
         const struct flx_buf *f = &m->buf[i];
         buf_printf(b, "    {%luu, %luu, %u, %u, %luu},\n",
                    (unsigned long)f->rows, (unsigned long)f->row_bytes,
                    f->first, f->last, (unsigned long)f->whole);
     }
-    buf_str(b, "};\n\n/* buffers of each layer, output first */\n"
-               "static const uint16_t args[] = {\n");
+    buf_printf(b,
+               "};\n\n/* buffers of each layer, output first */\n"
+               "static const uint16_t args%s[] = {\n",
+               tail);
     for (uint32_t i = 0; i < m->n_layer; i++) {
         const struct flx_layer *l = &m->layer[i];
         buf_str(b, "   ");
@@ -199,10 +269,12 @@ static void print_layers(const struct cg_model *g, struct buf *b)
         }
         buf_char(b, '\n');
     }
-    buf_str(b, "};\n\n/* kernel, operands, first operand, rows, panels, K "
+    buf_printf(b,
+               "};\n\n/* kernel, operands, first operand, rows, panels, K "
                "blocks, first chunk,\n * chunks, bytes of an index, entries, "
                "entries of a panel, least scratch of a\n * thread */\nstatic "
-               "const struct flx_layer layers[] = {\n");
+               "const struct flx_layer layers%s[] = {\n",
+               tail);
     for (uint32_t i = 0; i < m->n_layer; i++) {
         const struct flx_layer *l = &m->layer[i];
         buf_printf(
@@ -219,14 +291,29 @@ static void print_layers(const struct cg_model *g, struct buf *b)
     buf_str(b, "};\n\n");
 }
 
-static void print_chunks(const struct flx_model *m, struct buf *b)
+/* The entry before that has the same chunks for the same layers; else NULL. */
+static const struct cg_model *equal_chunks(const struct cg_model *first,
+                                           const struct cg_model *g)
+{
+    const uint32_t n = g->model.n_chunk;
+    while (first < g && (n == 0 || memcmp(first->model.chunk, g->model.chunk,
+                                          n * sizeof *g->model.chunk) != 0)) {
+        first++;
+    }
+    return first < g ? first : NULL;
+}
+
+static void print_chunks(const struct flx_model *m, const char *tail,
+                         struct buf *b)
 {
     if (m->n_chunk == 0) {
         return;
     }
-    buf_str(b, "/* blob offset, stored and raw bytes, CRC32C, place when "
+    buf_printf(b,
+               "/* blob offset, stored and raw bytes, CRC32C, place when "
                "resident, layer,\n * K block, first panel, panels, codec */\n"
-               "static const struct flx_chunk chunks[] = {\n");
+               "static const struct flx_chunk chunks%s[] = {\n",
+               tail);
     for (uint32_t i = 0; i < m->n_chunk; i++) {
         const struct flx_chunk *c = &m->chunk[i];
         buf_printf(b,
@@ -240,13 +327,13 @@ static void print_chunks(const struct flx_model *m, struct buf *b)
     buf_str(b, "};\n\n");
 }
 
-static void print_io(struct buf *b, const char *name, const struct flx_io *io,
-                     uint32_t n)
+static void print_io(struct buf *b, const char *name, const char *tail,
+                     const struct flx_io *io, uint32_t n)
 {
     if (n == 0) {
         return;
     }
-    buf_printf(b, "static const struct flx_io %s[] = {\n", name);
+    buf_printf(b, "static const struct flx_io %s%s[] = {\n", name, tail);
     for (uint32_t i = 0; i < n; i++) {
         buf_str(b, "    {");
         cg_string(b, io[i].name);
@@ -262,7 +349,8 @@ static void print_io(struct buf *b, const char *name, const struct flx_io *io,
     buf_str(b, "};\n\n");
 }
 
-static void print_plans(const struct cg_model *g, struct buf *b)
+static void print_plans(const struct cg_model *g, const char *tail,
+                        struct buf *b)
 {
     for (uint32_t i = 0; i < g->model.n_plan; i++) {
         const struct plan *p = &g->plans->plan[i];
@@ -274,22 +362,21 @@ static void print_plans(const struct cg_model *g, struct buf *b)
                    (unsigned long long)p->peak,
                    (unsigned long long)p->resident_bytes,
                    (unsigned long)h.latency_us);
-        buf_printf(b, "static const uint32_t plan_%u[] = {\n", i);
+        buf_printf(b, "static const uint32_t plan%s_%u[] = {\n", tail, i);
         cg_words(b, g->model.plan[i], h.n_words);
         buf_str(b, "};\n\n");
     }
-    buf_str(b, "static const uint32_t *const plans[] = {\n");
+    buf_printf(b, "static const uint32_t *const plans%s[] = {\n", tail);
     for (uint32_t i = 0; i < g->model.n_plan; i++) {
-        buf_printf(b, "    plan_%u,\n", i);
+        buf_printf(b, "    plan%s_%u,\n", tail, i);
     }
     buf_str(b, "};\n\n");
 }
 
-static void print_model(const struct cg_model *g, const struct cg_style *s,
-                        struct buf *b)
+static void print_model(const struct cg_model *g, const char *tail,
+                        const char *chunks, struct buf *b)
 {
     const struct flx_model *m = &g->model;
-    buf_printf(b, "const struct flx_model %s_model = {\n", s->name);
     buf_printf(b, "    .version = %uu,\n    .align = %luu,\n    .id = {",
                FLX_FORMAT_VERSION, (unsigned long)m->align);
     for (uint32_t i = 0; i < FLX_ID_BYTES; i++) {
@@ -310,50 +397,104 @@ static void print_model(const struct cg_model *g, const struct cg_style *s,
                m->n_layer, m->n_buf, m->n_kernel, m->n_input, m->n_output,
                m->n_plan, (unsigned long)m->n_chunk, (unsigned long)m->n_arg);
     buf_printf(b,
-               "    .layer = layers,\n    .buf = bufs,\n    .arg = args,\n"
-               "    .kernel = kernels,\n    .chunk = %s,\n    .input = %s,\n"
-               "    .output = outputs,\n    .plan = plans,\n};\n",
-               m->n_chunk ? "chunks" : "NULL", m->n_input ? "inputs" : "NULL");
+               "    .layer = layers%s,\n    .buf = bufs%s,\n"
+               "    .arg = args%s,\n    .kernel = kernels,\n"
+               "    .chunk = %s%s,\n    .input = %s%s,\n"
+               "    .output = outputs%s,\n    .plan = plans%s,\n",
+               tail, tail, tail, m->n_chunk ? "chunks" : "NULL",
+               m->n_chunk ? chunks : "", m->n_input ? "inputs" : "NULL",
+               m->n_input ? tail : "", tail, tail);
+    if (m->entry) {
+        buf_printf(b, "    .entry = \"%s\",\n    .entry_ix = %luu,\n", m->entry,
+                   (unsigned long)m->entry_ix);
+    }
+}
+
+static bool print_models(const struct cg_model *g, const struct cg_style *s,
+                         struct cx *cx, struct buf *b)
+{
+    const bool is_list = g->model.entry != NULL;
+    buf_printf(b, "const struct flx_model %s_model%s = {\n", s->name,
+               is_list ? "[]" : "");
+    for (uint32_t e = 0; e < s->n_entry; e++) {
+        const struct cg_model *const same = equal_chunks(g, &g[e]);
+        const char *const tail = entry_tail(&g[e], cx->keep);
+        const char *const chunks = same ? entry_tail(same, cx->keep) : tail;
+        if (!tail || !chunks) {
+            return false;
+        }
+        buf_str(b, is_list ? "    {\n" : "");
+        print_model(&g[e], tail, chunks, b);
+        buf_str(b, is_list ? "    },\n" : "");
+    }
+    buf_str(b, "};\n");
+    return true;
 }
 
 /* For tools on hosts; a device has no use for them. */
-static void print_names(const struct cg_model *g, const struct cg_style *s,
-                        struct buf *b)
+static bool print_names(const struct cg_model *g, const struct cg_style *s,
+                        struct cx *cx, struct buf *b)
 {
     const uint64_t peak = s->opt->device->speed[SPEED_GEMM];
     buf_printf(
         b,
         "\n#if defined FLX_NAMES\n"
         "/* multiply-adds per microsecond, as the device profile says */\n"
-        "const uint64_t %s_peak = %lluu;\n"
-        "const struct flx_name %s_names[] = {\n",
-        s->name, (unsigned long long)peak, s->name);
-    for (uint32_t i = 0; i < g->model.n_layer; i++) {
-        buf_str(b, "    {");
-        cg_string(b, g->layer_name[i]);
-        buf_str(b, ", ");
-        cg_string(b, g->layer_algorithm[i]);
-        buf_printf(b, ", %lluu},\n", (unsigned long long)g->layer_macs[i]);
+        "const uint64_t %s_peak = %lluu;\n",
+        s->name, (unsigned long long)peak);
+    if (g->model.entry) {
+        buf_printf(b, "const uint32_t %s_n_entry = %uu;\n", s->name,
+                   s->n_entry);
     }
-    buf_str(b, "};\n#endif\n");
+    for (uint32_t e = 0; e < s->n_entry; e++) {
+        const char *const tail = entry_tail(&g[e], cx->keep);
+        if (!tail) {
+            return false;
+        }
+        buf_printf(b, "const struct flx_name %s_names%s[] = {\n", s->name,
+                   tail);
+        for (uint32_t i = 0; i < g[e].model.n_layer; i++) {
+            buf_str(b, "    {");
+            cg_string(b, g[e].layer_name[i]);
+            buf_str(b, ", ");
+            cg_string(b, g[e].layer_algorithm[i]);
+            buf_printf(b, ", %lluu},\n",
+                       (unsigned long long)g[e].layer_macs[i]);
+        }
+        buf_str(b, "};\n");
+    }
+    buf_str(b, "#endif\n");
+    return true;
 }
 
 bool cg_print_source(const struct cg_model *g, const struct cg_style *s,
                      struct cx *cx, struct buf *b)
 {
+    /* The last entry has the kernels of all. */
+    const struct cg_model *const last = &g[s->n_entry - 1];
     print_head(g, s, "c", b);
     buf_printf(b, "#include \"%s.h\"\n\n#include <stddef.h>\n\n", s->name);
-    if (!cg_kernel_bodies(g, s->self_contained, b) ||
-        !print_kernels(g, cx, b)) {
+    if (!cg_kernel_bodies(last, s->self_contained, b) ||
+        !print_kernels(last, cx, b)) {
         return false;
     }
-    print_layers(g, b);
-    print_chunks(&g->model, b);
-    print_io(b, "inputs", g->model.input, g->model.n_input);
-    print_io(b, "outputs", g->model.output, g->model.n_output);
-    print_plans(g, b);
-    print_model(g, s, b);
-    print_names(g, s, b);
+    for (uint32_t e = 0; e < s->n_entry; e++) {
+        const struct flx_model *const m = &g[e].model;
+        const char *const tail = entry_tail(&g[e], cx->keep);
+        if (!tail) {
+            return false;
+        }
+        print_layers(&g[e], tail, b);
+        if (!equal_chunks(g, &g[e])) {
+            print_chunks(m, tail, b);
+        }
+        print_io(b, "inputs", tail, m->input, m->n_input);
+        print_io(b, "outputs", tail, m->output, m->n_output);
+        print_plans(&g[e], tail, b);
+    }
+    if (!print_models(g, s, cx, b) || !print_names(g, s, cx, b)) {
+        return false;
+    }
     if (s->blob.len > 0) {
         buf_printf(b, "\n_Alignas(%lu) const uint8_t %s_blob[] = {\n",
                    (unsigned long)g->model.align, s->name);

@@ -9,13 +9,15 @@
 
 struct cg_style {
     const char *name;    /* prefix of external symbols; an identifier */
+    uint32_t n_entry;    /* cg_models that are given, all of one model */
     const char *version; /* of flexc */
     const struct options *opt;
     struct span blob;    /* non-empty: the weights as an array in the C */
     bool self_contained; /* kernel bodies and headers copied in */
 };
 
-/* NAME.h: sizes, plan numbers, the model's symbol, NAME_switch_plan(). */
+/* NAME.h: sizes, plan numbers, the model's symbol, NAME_switch_plan(); with
+ * several entries their numbers, and the symbol is an array. */
 NODISCARD bool cg_print_header(const struct cg_model *g,
                                const struct cg_style *s, struct cx *cx,
                                struct buf *out);

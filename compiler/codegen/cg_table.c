@@ -5,8 +5,9 @@
 #include "base/crc32c.h"
 #include "base/le.h"
 
-/* "FLXT" */
+/* "FLXT"; "FLXE" before those of several entries */
 #define TABLE_MAGIC 0x54584c46u
+#define ENTRIES_MAGIC 0x45584c46u
 enum { AT_WORDS = 8, AT_CRC = 12, HEAD_BYTES = 16 };
 
 /* A string: its length in bytes, the bytes, zeros up to a word. */
@@ -71,14 +72,33 @@ static void put_chunks(struct buf *b, const struct flx_model *m)
     }
 }
 
-bool cg_table(const struct cg_model *g, struct buf *out)
+/* Returns where the header begins. */
+static uint64_t put_head(struct buf *out, uint32_t magic)
+{
+    const uint64_t start = out->len;
+    buf_le32(out, magic);
+    buf_le32(out, FLX_FORMAT_VERSION);
+    buf_le32(out, 0); /* words, by end_head */
+    buf_le32(out, 0); /* CRC32C of what follows, likewise */
+    return start;
+}
+
+static bool end_head(struct buf *out, uint64_t start)
+{
+    if (!buf_ok(out)) {
+        return false;
+    }
+    uint8_t *p = out->data + start;
+    const uint64_t len = out->len - start;
+    le32_put(p + AT_WORDS, (uint32_t)(len / 4));
+    le32_put(p + AT_CRC, crc32c(0, p + HEAD_BYTES, len - HEAD_BYTES));
+    return true;
+}
+
+static bool put_entry(const struct cg_model *g, struct buf *out)
 {
     const struct flx_model *m = &g->model;
-    const uint64_t start = out->len;
-    buf_le32(out, TABLE_MAGIC);
-    buf_le32(out, FLX_FORMAT_VERSION);
-    buf_le32(out, 0); /* words of the file, below */
-    buf_le32(out, 0); /* CRC32C of what follows, below */
+    const uint64_t start = put_head(out, TABLE_MAGIC);
     buf_put(out, m->id, sizeof m->id);
     buf_le32(out, m->align);
     buf_le32(out, m->blob_bytes);
@@ -120,12 +140,21 @@ bool cg_table(const struct cg_model *g, struct buf *out)
             buf_le32(out, m->plan[i][k]);
         }
     }
-    if (!buf_ok(out)) {
-        return false;
+    return end_head(out, start);
+}
+
+bool cg_table(const struct cg_model *g, uint32_t n, struct buf *out)
+{
+    if (!g->model.entry) {
+        return put_entry(g, out);
     }
-    uint8_t *p = out->data + start;
-    const uint64_t len = out->len - start;
-    le32_put(p + AT_WORDS, (uint32_t)(len / 4));
-    le32_put(p + AT_CRC, crc32c(0, p + HEAD_BYTES, len - HEAD_BYTES));
-    return true;
+    const uint64_t start = put_head(out, ENTRIES_MAGIC);
+    buf_le32(out, n);
+    for (uint32_t i = 0; i < n; i++) {
+        put_string(out, g[i].model.entry);
+        if (!put_entry(&g[i], out)) {
+            return false;
+        }
+    }
+    return end_head(out, start);
 }

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "codegen/cg_build.h"
 
-NODISCARD bool cg_table(const struct cg_model *g, struct buf *out);
+/* g: the n >= 1 entries. */
+NODISCARD bool cg_table(const struct cg_model *g, uint32_t n, struct buf *out);
 
 #endif

@@ -31,6 +31,7 @@ static bool check_layer(const struct chunks *c, const struct layers *l,
     }
     uint32_t kb = 0;
     uint32_t panel = 0;
+    uint64_t end = 0; /* in the blob */
     for (uint32_t i = t->chunk0; i < t->chunk0 + t->n_chunk; i++) {
         const struct chunk *const k = &c->chunk[i];
         if (kb == t->n_kblock || (k->layer != ix && !t->borrows) ||
@@ -45,6 +46,10 @@ static bool check_layer(const struct chunks *c, const struct layers *l,
         if (t->is_table && (k->n_panel != 1 || k->codec != CODEC_RAW)) {
             return wrong(cx, l, ix, "a chunk of a table", i);
         }
+        if (k->blob_off % PANEL_ALIGN != 0 || k->blob_off < end) {
+            return wrong(cx, l, ix, "blob offset", k->blob_off);
+        }
+        end = k->blob_off + k->stored_bytes;
         panel += k->n_panel;
         if (panel == t->n_panel) {
             panel = 0;
@@ -54,7 +59,7 @@ static bool check_layer(const struct chunks *c, const struct layers *l,
     return kb == t->n_kblock || wrong(cx, l, ix, "panels without chunk", panel);
 }
 
-/* Places in the blob ascend; places of residents fit their prefix. */
+/* Chunks are in the blob, and places of residents in their prefix. */
 static bool check_places(const struct chunks *c, const struct layers *l,
                          struct cx *cx)
 {
@@ -63,9 +68,6 @@ static bool check_places(const struct chunks *c, const struct layers *l,
     for (uint32_t i = 0; i < c->n_chunk; i++) {
         const struct chunk *const k = &c->chunk[i];
         all_raw = all_raw && k->codec == CODEC_RAW;
-        if (k->blob_off % PANEL_ALIGN != 0 || k->blob_off < end) {
-            return wrong(cx, l, k->layer, "blob offset", k->blob_off);
-        }
         if (k->codec == CODEC_RAW && k->stored_bytes != k->raw_bytes) {
             return wrong(cx, l, k->layer, "stored bytes", k->stored_bytes);
         }
@@ -73,7 +75,7 @@ static bool check_places(const struct chunks *c, const struct layers *l,
             k->raw_bytes > c->resident_max - k->res_off) {
             return wrong(cx, l, k->layer, "resident offset", k->res_off);
         }
-        end = k->blob_off + k->stored_bytes;
+        end = size_max(end, k->blob_off + k->stored_bytes);
     }
     for (uint32_t i = 0; all_raw && i < c->n_chunk; i++) {
         const struct chunk *const k = &c->chunk[i];

@@ -55,6 +55,14 @@ struct chunks {
     uint64_t decode_bytes; /* workspace; 0 when every chunk is raw */
     uint64_t blob_bytes;
     uint8_t id[16]; /* model id */
+
+    /* Of a model with several entries: every chunk of the blob, which has those
+     * of this entry and of others, and where each of this entry's is among
+     * them; a layer's follow each other there, too. NULL, 0: the blob's chunks
+     * are this entry's. */
+    const struct chunk *stored;
+    const uint32_t *number; /* n_chunk */
+    uint32_t n_stored;
 };
 
 NODISCARD bool chunks_check(const struct chunks *c, const struct layers *l,

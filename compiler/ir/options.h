@@ -9,10 +9,11 @@
 enum numerics { NUMERICS_FAST, NUMERICS_DIRECT };
 enum compress { COMPRESS_AUTO, COMPRESS_NONE, COMPRESS_ZSTD };
 
-/* --shape NAME=1x3x224x224 */
+/* --shape NAME=1x3x224xW: a DIM_UNKNOWN is as in the model. */
 struct shape_pin {
     const char *name;
     struct shape shape;
+    const char *size[TENSOR_MAX_RANK]; /* as it was named; NULL: a number */
 };
 
 /* --const NAME=VALUE,VALUE... or NAME=@FILE.pb: the elements of the input in

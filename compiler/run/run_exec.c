@@ -705,6 +705,7 @@ static bool make_result(const struct run_setup *s, struct cx *cx,
     const struct flx_model *m = s->model->tables;
     *r = (struct run_result){
         .plan = s->plan,
+        .entry = m->entry,
         .head = run_plan_head(m, s->plan),
         .n_run = s->n_run,
         .n_output = m->n_output,

@@ -51,7 +51,8 @@ struct run_pair {
 };
 
 struct run_result {
-    uint32_t plan; /* begun with */
+    uint32_t plan;     /* begun with */
+    const char *entry; /* begun with; NULL: the only one */
     struct flx_plan_head head;
     double *ms; /* of each timed inference, ascending */
     uint32_t n_run;

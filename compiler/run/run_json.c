@@ -123,6 +123,7 @@ static bool fill(const struct run_report *report, cJSON *o)
 {
     const struct run_result *r = report->result;
     return o && num(o, "plan", r->plan) &&
+           str(o, "entry", r->entry ? r->entry : "main") &&
            num(o, "budget", (double)budget_of(&r->head)) &&
            num(o, "runs", r->n_run) && add_latency(r, o) &&
            num(o, "arena_peak", (double)r->arena_peak) &&
@@ -178,7 +179,8 @@ static void print_rest(const struct run_report *report, struct buf *out)
 void run_text_print(const struct run_report *report, struct buf *out)
 {
     const struct run_result *r = report->result;
-    buf_printf(out, "plan %" PRIu32 ": budget ", r->plan);
+    buf_printf(out, "plan %" PRIu32 "%s%s: budget ", r->plan,
+               r->entry ? " of entry " : "", r->entry ? r->entry : "");
     if (has_budget(&r->head)) {
         char text[SIZE_TEXT_CAP];
         size_text(text, budget_of(&r->head));

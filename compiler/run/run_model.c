@@ -99,16 +99,40 @@ static bool open_table(const char *path, const char *isa, struct cx *cx,
     return ok;
 }
 
+/* A library's model with several entries is an array of them. */
+static bool open_entries(const char *name, struct cx *cx, struct run_model *m)
+{
+    const char *const symbol = arena_printf(cx->scratch, "%s_n_entry", name);
+    const uint32_t *const n = symbol ? dlsym(m->library, symbol) : NULL;
+    m->entry = m->tables;
+    m->n_entry = n ? *n : 1;
+    const struct flx_name **const layer =
+        arena_new(cx->keep, const struct flx_name *, m->n_entry);
+    for (uint32_t i = 0; layer && i < m->n_entry; i++) {
+        const char *const names =
+            m->entry[i].entry ? arena_printf(cx->scratch, "%s_names_%s", name,
+                                             m->entry[i].entry)
+                              : arena_printf(cx->scratch, "%s_names", name);
+        if (!names) {
+            return false;
+        }
+        layer[i] = dlsym(m->library, names);
+    }
+    m->entry_layer = layer;
+    if (layer) {
+        run_model_choose(m, 0);
+    }
+    return symbol && layer;
+}
+
 static bool open_library(const char *dir, const char *name, bool no_build,
                          struct cx *cx, struct run_model *out)
 {
     const char *so = NULL;
     const char *symbol = arena_printf(cx->scratch, "%s_model", name);
     const char *blob = arena_printf(cx->scratch, "%s_blob", name);
-    const char *names = arena_printf(cx->scratch, "%s_names", name);
     const char *peak = arena_printf(cx->scratch, "%s_peak", name);
-    if (!symbol || !blob || !names || !peak ||
-        !run_build(dir, name, no_build, cx, &so)) {
+    if (!symbol || !blob || !peak || !run_build(dir, name, no_build, cx, &so)) {
         return false;
     }
     out->library = dlopen(so, RTLD_NOW | RTLD_LOCAL);
@@ -119,7 +143,6 @@ static bool open_library(const char *dir, const char *name, bool no_build,
     }
     out->tables = dlsym(out->library, symbol);
     out->blob = dlsym(out->library, blob);
-    out->layer = dlsym(out->library, names);
     const uint64_t *const peak_at = dlsym(out->library, peak);
     out->peak = peak_at ? *peak_at : 0;
     if (!out->tables) {
@@ -127,6 +150,10 @@ static bool open_library(const char *dir, const char *name, bool no_build,
         return diag_error(cx->diag, E_INPUT, at_file(so),
                           "has no symbol %s; delete it, and %s.so.key", symbol,
                           name);
+    }
+    if (!open_entries(name, cx, out)) {
+        run_model_close(out);
+        return false;
     }
     return true;
 }
@@ -140,9 +167,11 @@ static void add_names(const char *table, struct cx *cx, struct run_model *m)
     struct cx quiet = {cx->keep, cx->scratch, &side, NULL};
     assert(m->tables);
     if (file_exists(table) && open_table(table, NULL, &quiet, &other) &&
+        other.n_entry == m->n_entry &&
         other.tables->n_layer == m->tables->n_layer &&
         memcmp(other.tables->id, m->tables->id, FLX_ID_BYTES) == 0) {
         m->layer = other.layer;
+        m->entry_layer = other.entry_layer;
     }
 }
 
@@ -187,6 +216,12 @@ bool run_model_open(const char *dir, const struct run_model_opt *opt,
     }
     *out = m;
     return true;
+}
+
+void run_model_choose(struct run_model *m, uint32_t entry_ix)
+{
+    m->tables = &m->entry[entry_ix];
+    m->layer = m->entry_layer[entry_ix];
 }
 
 void run_model_close(struct run_model *m)

@@ -12,8 +12,12 @@
 #include "run/run_child.h"
 
 struct run_model {
-    const struct flx_model *tables;
-    const struct flx_name *layer; /* tables->n_layer; NULL when unknown */
+    const struct flx_model
+        *tables;                   /* of the entry chosen, at first the first */
+    const struct flx_name *layer;  /* tables->n_layer; NULL when unknown */
+    const struct flx_model *entry; /* all of them */
+    const struct flx_name *const *entry_layer; /* of each; unknown: NULL */
+    uint32_t n_entry;
     uint64_t peak; /* multiply-adds per microsecond that the device profile has;
                       0 when unknown */
     const char *blob_path;
@@ -38,7 +42,9 @@ struct run_model_opt {
 NODISCARD bool run_model_open(const char *dir, const struct run_model_opt *opt,
                               struct cx *cx, struct run_model *out);
 void run_model_close(struct run_model *m);
-/* Adds the plan in a .flxp file after the model's own.
+/* Chooses the entry of this number. */
+void run_model_choose(struct run_model *m, uint32_t entry_ix);
+/* Adds the plan in a .flxp file after those of the entry chosen.
  *
  * false   E_NO_FILE, E_IO; E_PLAN: not a whole plan for this model */
 NODISCARD bool run_model_add_plan(struct run_model *m, const char *path,

@@ -420,15 +420,73 @@ static bool judge(const struct job *j)
     return true;
 }
 
+/* The entry of this name. */
+static bool choose_entry(struct run_model *m, const char *name, struct cx *cx)
+{
+    struct buf b;
+    buf_init(&b, cx->scratch);
+    for (uint32_t i = 0; i < m->n_entry; i++) {
+        const char *const own = m->entry[i].entry ? m->entry[i].entry : "main";
+        if (strcmp(own, name) == 0) {
+            run_model_choose(m, i);
+            return true;
+        }
+        buf_printf(&b, "%s '%s'", i ? "," : "", own);
+    }
+    (void)diag_error(cx->diag, E_USAGE, at_option("--entry"),
+                     "the model has no entry '%s'; it has%s", name,
+                     buf_text(&b));
+    buf_free(&b);
+    return false;
+}
+
+/* Whether the given inputs have the shapes of this entry; pictures, which can
+ * be scaled, have any. */
+static bool fits_entry(const struct run_args *a, const struct flx_model *m,
+                       struct cx *cx)
+{
+    struct diag side;
+    diag_init(&side);
+    struct cx quiet = {cx->scratch, cx->scratch, &side, NULL};
+    const char **file = arena_new(cx->scratch, const char *, m->n_input);
+    bool fits = file && assign_inputs(a, m, &quiet, file);
+    for (uint32_t i = 0; fits && i < m->n_input; i++) {
+        struct run_tensor want;
+        struct run_tensor read;
+        fits =
+            !file[i] || run_image_is(file[i]) ||
+            (run_io_tensor(&m->input[i], &quiet, &want) &&
+             run_tensor_read(file[i], &quiet, &read) &&
+             read.dtype == want.dtype && run_tensor_same_shape(&read, &want));
+    }
+    return fits;
+}
+
+/* The entry that --entry names, or that the given inputs fit; else the first.
+ */
+static bool find_entry(struct run_model *m, const struct run_args *a,
+                       struct cx *cx)
+{
+    if (a->entry) {
+        return choose_entry(m, a->entry, cx);
+    }
+    for (uint32_t i = 0; m->n_entry > 1 && a->input.n > 0 && i < m->n_entry;
+         i++) {
+        const struct arena_mark mark = arena_mark(cx->scratch);
+        const bool fits = fits_entry(a, &m->entry[i], cx);
+        arena_rewind(cx->scratch, mark);
+        if (fits) {
+            run_model_choose(m, i);
+            return true;
+        }
+    }
+    return true;
+}
+
 static bool run_loaded(struct job *j, struct buf *text)
 {
     const struct run_args *a = j->args;
     const struct flx_model *m = j->model.tables;
-    if (a->entry && strcmp(a->entry, "main") != 0) {
-        return diag_error(j->cx->diag, E_USAGE, at_option("--entry"),
-                          "the model has no entry '%s'; it has 'main'",
-                          a->entry);
-    }
     if (a->switches &&
         !run_switch_parse(a->switches, m->n_plan, j->cx, &j->switches)) {
         return false;
@@ -451,7 +509,7 @@ static bool run_dir(const struct run_args *a, const char *dir, struct cx *cx,
     }
     run_trace_init(&trace);
     j.trace = a->trace || a->profile ? &trace : NULL;
-    bool ok = true;
+    bool ok = find_entry(&j.model, a, cx);
     for (uint32_t i = 0; ok && i < a->plan_file.n; i++) {
         ok = run_model_add_plan(&j.model, a->plan_file.item[i], cx);
     }

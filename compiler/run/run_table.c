@@ -8,8 +8,9 @@
 #include "base/diag.h"
 #include "base/le.h"
 
-/* "FLXT" */
+/* "FLXT"; "FLXE" before those of several entries */
 #define TABLE_MAGIC 0x54584c46u
+#define ENTRIES_MAGIC 0x45584c46u
 enum {
     AT_VERSION = 4,
     AT_WORDS = 8,
@@ -314,9 +315,9 @@ static void read_all(struct words *w, struct arena *a,
 }
 
 /* The header: magic, version, length, checksum. NULL when it is right. */
-static const char *check_head(struct span file)
+static const char *check_head(struct span file, uint32_t magic)
 {
-    if (file.len < HEAD_BYTES || le32_get(file.data) != TABLE_MAGIC) {
+    if (file.len < HEAD_BYTES || le32_get(file.data) != magic) {
         return "is no table file";
     }
     if (le32_get(file.data + AT_VERSION) != FLX_FORMAT_VERSION) {
@@ -332,28 +333,91 @@ static const char *check_head(struct span file)
     return NULL;
 }
 
+/* The tables of all entries of a file whose header is right. */
+struct entries {
+    struct flx_model *model;
+    const struct flx_name **layer;
+    uint32_t n;
+};
+
+/* The tables of one entry as a file of their own, `base` bytes into the whole
+ * one. */
+static void read_entry(struct words *w, struct span file, uint64_t base,
+                       const struct run_kernels *kernels, struct cx *cx,
+                       struct entries *x)
+{
+    struct words own = {.r = reader_of(file),
+                        .why = check_head(file, TABLE_MAGIC)};
+    if (reader_skip(&own.r, HEAD_BYTES)) {
+        read_all(&own, cx->keep, kernels, &x->model[x->n], &x->layer[x->n]);
+    }
+    if (own.why) {
+        w->r.at = base + own.r.at;
+        fail(w, own.why);
+    }
+    x->n++;
+}
+
+static void read_entries(struct words *w, const struct run_kernels *kernels,
+                         struct cx *cx, uint32_t n, struct entries *x)
+{
+    for (uint32_t i = 0; i < n && !w->why; i++) {
+        const char *const name = string(w, cx->keep);
+        const uint64_t base = w->r.at;
+        const uint64_t left = reader_left(&w->r);
+        const uint8_t *const at = w->r.in.data + base;
+        const uint64_t len = w->why || left < HEAD_BYTES
+                                 ? 0
+                                 : (uint64_t)le32_get(at + AT_WORDS) * 4;
+        struct span file;
+        if (len == 0 || !reader_take(&w->r, len, &file)) {
+            fail(w, "an entry is longer than the file");
+            return;
+        }
+        x->model[i].entry = name;
+        x->model[i].entry_ix = i;
+        read_entry(w, file, base, kernels, cx, x);
+    }
+    if (!w->why && reader_left(&w->r) > 0) {
+        fail(w, "bytes follow the last entry");
+    }
+}
+
 bool run_table_parse(struct span file, const char *path,
                      const struct run_kernels *kernels, struct cx *cx,
                      struct run_model *out)
 {
-    const char *why = check_head(file);
+    const bool is_list =
+        file.len >= HEAD_BYTES && le32_get(file.data) == ENTRIES_MAGIC;
+    const char *why = check_head(file, is_list ? ENTRIES_MAGIC : TABLE_MAGIC);
     if (why) {
         return diag_error(cx->diag, E_TABLE, at_file(path),
                           "%s; compile the model again", why);
     }
     struct words w = {.r = reader_of(file)};
-    struct flx_model *m = arena_new(cx->keep, struct flx_model, 1);
-    const struct flx_name *names = NULL;
-    if (!m || !reader_skip(&w.r, HEAD_BYTES)) {
+    struct entries x = {0};
+    if (!reader_skip(&w.r, HEAD_BYTES)) {
         return false;
     }
-    read_all(&w, cx->keep, kernels, m, &names);
+    const uint32_t n = is_list ? half_count(&w, HEAD_BYTES / 4) : 1;
+    if (n == 0) {
+        fail(&w, "it has no entry");
+    }
+    x.model = NEW(&w, cx->keep, struct flx_model, n);
+    x.layer = NEW(&w, cx->keep, const struct flx_name *, n);
+    if (!w.why && is_list) {
+        read_entries(&w, kernels, cx, n, &x);
+    } else if (!w.why) {
+        read_entry(&w, file, 0, kernels, cx, &x);
+    }
     if (w.why) {
         return diag_error(cx->diag, E_TABLE, at_file(path),
                           "byte %" PRIu64 ": %s; compile the model again",
                           w.r.at, w.why);
     }
-    out->tables = m;
-    out->layer = names;
+    out->entry = x.model;
+    out->entry_layer = x.layer;
+    out->n_entry = n;
+    run_model_choose(out, 0);
     return true;
 }

@@ -19,10 +19,11 @@ struct run_kernels {
     const char *isa;
 };
 
-/* Reads a whole table file: sets out->tables and out->layer, in cx->keep, which
- * do not refer to `file` afterwards. Checks size, checksum, every count, index
- * and string; what plans and layers mean is checked by flx_open. The words of
- * argument blocks are taken as they are, like compiled code.
+/* Reads a whole table file: sets the tables and names of all entries in *out,
+ * in cx->keep, which do not refer to `file` afterwards; the first is chosen.
+ * Checks size, checksum, every count, index and string; what plans and layers
+ * mean is checked by flx_open. The words of argument blocks are taken as they
+ * are, like compiled code.
  *
  * false   E_TABLE naming `path`, and the byte */
 NODISCARD bool run_table_parse(struct span file, const char *path,

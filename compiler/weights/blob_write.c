@@ -15,8 +15,28 @@
 
 enum { ZSTD_LEVEL = 9, BLOB_ALIGN = FLX_PANEL_ALIGN };
 
+/* A layer's chunks in the blob. Layers of later entries whose chunks have the
+ * same bytes share them. */
+struct home {
+    uint32_t entry; /* whose layer was the first */
+    uint32_t layer;
+    uint32_t number; /* of the first chunk, among all of the blob */
+    uint32_t taken;  /* the last entry that has it: a layer takes one alone */
+    uint32_t n_entry;
+    uint8_t digest[SHA256_BYTES]; /* of several entries only */
+};
+
 /* What packing needs besides its inputs. */
 struct pack {
+    const struct blob_entry *entry;
+    uint32_t n;
+    const struct options *opt;
+    struct blob_out *out;
+    struct cx *cx;
+    struct home *home;
+    uint32_t n_home;
+    uint32_t **home_of; /* of each entry's layers */
+    uint32_t n_stored;  /* chunks of the blob so far */
     struct sha256 id;
     uint8_t *raw;    /* the chunk being packed */
     uint8_t *packed; /* its compressed form */
@@ -24,6 +44,12 @@ struct pack {
     ZSTD_CCtx *zstd; /* NULL: nothing is compressed */
     uint64_t at;     /* bytes of the blob so far */
 };
+
+/* True when the layer's chunks are its own. */
+static bool has_chunks(const struct lattice *t)
+{
+    return t->n_chunk > 0 && !t->borrows;
+}
 
 static bool emit(struct blob_out *out, const void *src, uint64_t len)
 {
@@ -63,23 +89,27 @@ static bool zstd_pays(const struct options *opt, uint64_t raw, uint64_t stored)
     return false;
 }
 
-static bool write_chunk(const struct layers *l, const struct chunks *c,
-                        struct chunk *k, const struct options *opt,
-                        struct pack *p, struct blob_out *out, struct cx *cx)
+static bool pack_chunk(struct pack *p, uint32_t e, const struct chunk *k)
 {
-    const struct layer *layer = &l->layer[k->layer];
-    if (!kern_pack(layer, opt, &c->lattice[k->layer], k->kblock, k->panel,
-                   k->n_panel, p->raw, cx)) {
+    const struct blob_entry *const x = &p->entry[e];
+    return kern_pack(&x->layers->layer[k->layer], p->opt,
+                     &x->chunks->lattice[k->layer], k->kblock, k->panel,
+                     k->n_panel, p->raw, p->cx);
+}
+
+static bool write_chunk(struct pack *p, uint32_t e, struct chunk *k)
+{
+    if (!pack_chunk(p, e, k)) {
         return false;
     }
     sha256_add(&p->id, p->raw, k->raw_bytes);
     const uint8_t *src = p->raw;
     k->codec = CODEC_RAW;
     k->stored_bytes = k->raw_bytes;
-    if (p->zstd && !c->lattice[k->layer].is_table) {
+    if (p->zstd && !p->entry[e].chunks->lattice[k->layer].is_table) {
         const size_t n = ZSTD_compressCCtx(p->zstd, p->packed, p->packed_cap,
                                            p->raw, k->raw_bytes, ZSTD_LEVEL);
-        if (!ZSTD_isError(n) && zstd_pays(opt, k->raw_bytes, n)) {
+        if (!ZSTD_isError(n) && zstd_pays(p->opt, k->raw_bytes, n)) {
             k->codec = CODEC_ZSTD;
             k->stored_bytes = n;
             src = p->packed;
@@ -89,11 +119,91 @@ static bool write_chunk(const struct layers *l, const struct chunks *c,
     k->crc = crc32c(0, src, k->stored_bytes);
     uint64_t padded = 0;
     if (!size_align(&padded, k->stored_bytes, BLOB_ALIGN) ||
-        !emit(out, src, k->stored_bytes) ||
-        !emit_zeros(out, padded - k->stored_bytes)) {
+        !emit(p->out, src, k->stored_bytes) ||
+        !emit_zeros(p->out, padded - k->stored_bytes)) {
         return false;
     }
     p->at += padded;
+    p->n_stored++;
+    return true;
+}
+
+/* ---- chunks that entries share ---- */
+
+/* Of all that makes a layer's chunks what they are: their bytes, how they are
+ * cut, and whether they may be compressed. */
+static bool digest_layer(struct pack *p, uint32_t e, uint32_t layer,
+                         uint8_t digest[SHA256_BYTES])
+{
+    const struct chunks *const c = p->entry[e].chunks;
+    const struct lattice *const t = &c->lattice[layer];
+    struct sha256 s;
+    sha256_init(&s);
+    for (uint32_t i = t->chunk0; i < t->chunk0 + t->n_chunk; i++) {
+        const struct chunk *const k = &c->chunk[i];
+        uint8_t head[16];
+        le32_put(head, t->is_table);
+        le32_put(head + 4, k->n_panel);
+        le64_put(head + 8, k->raw_bytes);
+        if (!pack_chunk(p, e, k)) {
+            return false;
+        }
+        sha256_add(&s, head, sizeof head);
+        sha256_add(&s, p->raw, k->raw_bytes);
+    }
+    sha256_end(&s, digest);
+    return true;
+}
+
+/* The home of an earlier entry with this digest that no layer of entry e has;
+ * n_home if there is none. */
+static uint32_t find_home(const struct pack *p, uint32_t e,
+                          const uint8_t digest[SHA256_BYTES])
+{
+    uint32_t i = 0;
+    while (i < p->n_home &&
+           (p->home[i].taken == e ||
+            memcmp(p->home[i].digest, digest, SHA256_BYTES) != 0)) {
+        i++;
+    }
+    return i;
+}
+
+/* Puts the layer where an equal one is, or writes it. */
+static bool house_layer(struct pack *p, uint32_t e, uint32_t layer)
+{
+    struct chunks *const c = p->entry[e].chunks;
+    const struct lattice *const t = &c->lattice[layer];
+    struct home own = {.entry = e, .layer = layer, .number = p->n_stored};
+    if (p->n > 1 && !digest_layer(p, e, layer, own.digest)) {
+        return false;
+    }
+    const uint32_t ix = e == 0 ? p->n_home : find_home(p, e, own.digest);
+    p->home_of[e][layer] = ix;
+    struct home *const h = &p->home[ix];
+    if (ix == p->n_home) {
+        *h = own;
+        p->n_home++;
+        for (uint32_t i = 0; i < t->n_chunk; i++) {
+            if (!write_chunk(p, e, &c->chunk[t->chunk0 + i])) {
+                return false;
+            }
+        }
+    } else {
+        const struct chunks *const from = p->entry[h->entry].chunks;
+        const struct chunk *const k =
+            &from->chunk[from->lattice[h->layer].chunk0];
+        for (uint32_t i = 0; i < t->n_chunk; i++) {
+            struct chunk *const to = &c->chunk[t->chunk0 + i];
+            to->blob_off = k[i].blob_off;
+            to->stored_bytes = k[i].stored_bytes;
+            to->crc = k[i].crc;
+            to->codec = k[i].codec;
+        }
+        sha256_add(&p->id, own.digest, sizeof own.digest);
+    }
+    h->taken = e;
+    h->n_entry++;
     return true;
 }
 
@@ -101,68 +211,98 @@ static bool write_chunk(const struct layers *l, const struct chunks *c,
 
 /* Small layers come first: a request costs them more than their bytes, and
  * cascades would hold or reread them anyway. Then layers that compute least per
- * byte of weights: their loads are the hardest to hide behind arithmetic.
- * Tables come last: runs load single entries of them. Ties keep the layers'
- * order. */
+ * byte of weights: their loads are the hardest to hide behind arithmetic. Then
+ * those that some entries do not have, which are gaps there. Tables come last:
+ * runs load single entries of them. Ties keep the order of the blob. */
 enum { SMALL_LAYER = 16 << 10 }; /* bytes of weights */
 
 struct rank {
     uint64_t macs;
     uint64_t bytes;
-    uint32_t layer;
-    bool is_table;
+    uint32_t ix;    /* in the order of the blob */
+    uint32_t home;  /* NO_HOME: a layer without chunks of its own */
+    uint32_t group; /* small, common, of some entries, tables */
 };
+#define NO_HOME UINT32_MAX
 
 static int by_intensity(const void *pa, const void *pb)
 {
     const struct rank *a = pa;
     const struct rank *b = pb;
-    if (a->is_table != b->is_table) {
-        return a->is_table ? 1 : -1;
-    }
-    const bool a_small = a->bytes <= SMALL_LAYER;
-    const bool b_small = b->bytes <= SMALL_LAYER;
-    if (a_small != b_small) {
-        return a_small ? -1 : 1;
+    if (a->group != b->group) {
+        return a->group < b->group ? -1 : 1;
     }
     const double x = (double)a->macs * (double)b->bytes;
     const double y = (double)b->macs * (double)a->bytes;
     if (x != y) {
         return x < y ? -1 : 1;
     }
-    return a->layer < b->layer ? -1 : a->layer > b->layer;
+    return a->ix < b->ix ? -1 : a->ix > b->ix;
+}
+
+static struct rank rank_layer(const struct pack *p, uint32_t e, uint32_t layer)
+{
+    const struct chunks *const c = p->entry[e].chunks;
+    const struct lattice *const t = &c->lattice[layer];
+    struct rank r = {.macs = p->entry[e].layers->layer[layer].macs,
+                     .home = NO_HOME};
+    bool is_common = true;
+    for (uint32_t k = t->chunk0; k < t->chunk0 + t->n_chunk; k++) {
+        r.bytes += c->chunk[k].raw_bytes;
+    }
+    if (has_chunks(t)) {
+        r.home = p->home_of[e][layer];
+        is_common = p->home[r.home].n_entry == p->n;
+    }
+    r.group = t->panel_entries > 0     ? 3
+              : r.bytes <= SMALL_LAYER ? 0
+              : is_common              ? 1
+                                       : 2;
+    return r;
+}
+
+/* All layers of the first entry, and of others those with a new home. */
+static uint32_t rank_layers(const struct pack *p, struct rank *rank)
+{
+    uint32_t n = 0;
+    for (uint32_t e = 0; e < p->n; e++) {
+        const struct chunks *const c = p->entry[e].chunks;
+        for (uint32_t y = 0; y < c->n_layer; y++) {
+            if (e == 0 || (has_chunks(&c->lattice[y]) &&
+                           p->home[p->home_of[e][y]].entry == e)) {
+                rank[n] = rank_layer(p, e, y);
+                rank[n].ix = n;
+                n++;
+            }
+        }
+    }
+    qsort(rank, n, sizeof *rank, by_intensity);
+    return n;
 }
 
 /* Every layer's chunks follow each other as in the blob. Where all chunks are
  * raw, places are congruent to blob offsets modulo align, and the padded ends
  * of neighbours do not touch, so that direct reads need no other place. */
-static bool place_residents(const struct layers *l, struct chunks *c,
-                            struct cx *cx)
+static bool place_residents(const struct pack *p)
 {
-    const struct arena_mark mark = arena_mark(cx->scratch);
-    struct rank *rank = arena_new(cx->scratch, struct rank, l->n_layer);
+    const uint32_t read_align = p->entry[0].chunks->align;
+    struct rank *rank =
+        arena_new(p->cx->scratch, struct rank,
+                  (uint64_t)p->entry[0].chunks->n_layer + p->n_home);
     if (!rank) {
         return false;
     }
-    bool all_raw = true;
-    for (uint32_t i = 0; i < l->n_layer; i++) {
-        const struct lattice *t = &c->lattice[i];
-        rank[i] = (struct rank){.macs = l->layer[i].macs,
-                                .layer = i,
-                                .is_table = t->panel_entries > 0};
-        for (uint32_t k = t->chunk0; k < t->chunk0 + t->n_chunk; k++) {
-            rank[i].bytes += c->chunk[k].raw_bytes;
-            all_raw = all_raw && c->chunk[k].codec == CODEC_RAW;
-        }
-    }
-    qsort(rank, l->n_layer, sizeof *rank, by_intensity);
-    const uint64_t align = all_raw ? c->align : BLOB_ALIGN;
+    const uint32_t n_rank = rank_layers(p, rank);
+    const bool all_raw = p->entry[0].chunks->decode_bytes == 0;
+    const uint64_t align = all_raw ? read_align : BLOB_ALIGN;
     uint64_t at = 0;
-    for (uint32_t i = 0; i < l->n_layer; i++) {
-        const struct lattice *t = &c->lattice[rank[i].layer];
-        if (t->n_chunk == 0 || t->borrows) {
+    for (uint32_t i = 0; i < n_rank; i++) {
+        if (rank[i].home == NO_HOME) {
             continue;
         }
+        const struct home *const h = &p->home[rank[i].home];
+        const struct chunks *const c = p->entry[h->entry].chunks;
+        const struct lattice *t = &c->lattice[h->layer];
         at = size_div_up(at, align) * align;
         if (all_raw) {
             at += c->chunk[t->chunk0].blob_off % align;
@@ -172,22 +312,62 @@ static bool place_residents(const struct layers *l, struct chunks *c,
             at += c->chunk[k].raw_bytes;
         }
     }
-    c->resident_max = size_div_up(at, align) * align;
-    arena_rewind(cx->scratch, mark);
+    for (uint32_t e = 0; e < p->n; e++) {
+        struct chunks *const c = p->entry[e].chunks;
+        uint64_t end = 0;
+        for (uint32_t i = 0; i < c->n_chunk; i++) {
+            struct chunk *const k = &c->chunk[i];
+            const struct home *const h = &p->home[p->home_of[e][k->layer]];
+            const struct chunks *const from = p->entry[h->entry].chunks;
+            k->res_off = from->chunk[from->lattice[h->layer].chunk0 + i -
+                                     c->lattice[k->layer].chunk0]
+                             .res_off;
+            end = size_max(end, k->res_off + k->raw_bytes);
+        }
+        c->resident_max = size_div_up(end, align) * align;
+    }
+    return true;
+}
+
+/* Of several entries: all chunks, and where an entry's are among them. */
+static bool number_chunks(const struct pack *p)
+{
+    struct arena *const a = p->cx->keep;
+    struct chunk *const all =
+        p->n > 1 ? arena_new(a, struct chunk, p->n_stored) : NULL;
+    if (p->n > 1 && !all) {
+        return false;
+    }
+    for (uint32_t e = 0; all && e < p->n; e++) {
+        struct chunks *const c = p->entry[e].chunks;
+        uint32_t *const number = arena_new(a, uint32_t, c->n_chunk);
+        if (!number) {
+            return false;
+        }
+        for (uint32_t i = 0; i < c->n_chunk; i++) {
+            const uint32_t y = c->chunk[i].layer;
+            number[i] =
+                p->home[p->home_of[e][y]].number + i - c->lattice[y].chunk0;
+            all[number[i]] = c->chunk[i];
+        }
+        c->stored = all;
+        c->number = number;
+        c->n_stored = p->n_stored;
+    }
     return true;
 }
 
 /* ---- header ---- */
 
-static bool write_head(const struct chunks *c, struct blob_out *out,
-                       uint64_t start)
+static bool write_head(const struct chunks *c, uint32_t n_stored,
+                       struct blob_out *out, uint64_t start)
 {
     uint8_t head[FLX_BLOB_HEAD_BYTES] = {0};
     le32_put(head + FLX_BLOB_AT_MAGIC, FLX_BLOB_MAGIC);
     le32_put(head + FLX_BLOB_AT_VERSION, FLX_FORMAT_VERSION);
     memcpy(head + FLX_BLOB_AT_ID, c->id, sizeof c->id);
     le64_put(head + FLX_BLOB_AT_BYTES, c->blob_bytes);
-    le32_put(head + FLX_BLOB_AT_N_CHUNK, c->n_chunk);
+    le32_put(head + FLX_BLOB_AT_N_CHUNK, n_stored);
     le32_put(head + FLX_BLOB_AT_ALIGN, c->align);
     le32_put(head + FLX_BLOB_AT_CRC, crc32c(0, head, FLX_BLOB_AT_CRC));
     if (out->mem) {
@@ -197,81 +377,126 @@ static bool write_head(const struct chunks *c, struct blob_out *out,
     return !out->file || file_out_rewrite(out->file, start, head, sizeof head);
 }
 
-/* The id: SHA-256 over format version, target class, the layers' text and the
- * decoded chunks; the first 16 bytes. */
-static bool start_id(const struct layers *l, const struct options *opt,
-                     struct cx *cx, struct sha256 *id)
+/* The id: SHA-256 over format version, target class, and of each entry the
+ * layers' text and the decoded chunks, or the digest of a layer whose chunks
+ * are an earlier entry's; the first 16 bytes. */
+static bool begin_id(struct pack *p, uint32_t e)
 {
     struct buf text;
-    buf_init(&text, cx->scratch);
-    buf_printf(&text, "flexc format %d class %d\n", FLX_FORMAT_VERSION,
-               (int)opt->target->cls);
-    const bool ok = layers_print(l, &text) && buf_ok(&text);
-    sha256_init(id);
-    sha256_add(id, buf_bytes(&text).data, buf_bytes(&text).len);
+    buf_init(&text, p->cx->scratch);
+    if (e == 0) {
+        sha256_init(&p->id);
+        buf_printf(&text, "flexc format %d class %d\n", FLX_FORMAT_VERSION,
+                   (int)p->opt->target->cls);
+    }
+    const bool ok = layers_print(p->entry[e].layers, &text) && buf_ok(&text);
+    sha256_add(&p->id, buf_bytes(&text).data, buf_bytes(&text).len);
     buf_free(&text);
     return ok;
 }
 
-static bool write_all(const struct layers *l, struct chunks *c,
-                      const struct options *opt, struct blob_out *out,
-                      struct pack *p, struct cx *cx)
+static bool write_all(struct pack *p)
 {
-    const uint64_t start = out->mem ? out->mem->len : 0;
-    if (!emit_zeros(out, FLX_BLOB_HEAD_BYTES)) {
+    const uint64_t start = p->out->mem ? p->out->mem->len : 0;
+    if (!emit_zeros(p->out, FLX_BLOB_HEAD_BYTES)) {
         return false;
     }
     p->at = FLX_BLOB_HEAD_BYTES;
-    for (uint32_t i = 0; i < c->n_chunk; i++) {
-        if (!write_chunk(l, c, &c->chunk[i], opt, p, out, cx)) {
+    for (uint32_t e = 0; e < p->n; e++) {
+        const struct chunks *const c = p->entry[e].chunks;
+        if (!begin_id(p, e)) {
             return false;
+        }
+        for (uint32_t i = 0; i < c->n_layer; i++) {
+            if (has_chunks(&c->lattice[i]) && !house_layer(p, e, i)) {
+                return false;
+            }
         }
     }
     /* Whole pages: a direct read of the last chunk ends inside the file. */
-    const uint64_t end = size_div_up(p->at, c->align) * c->align;
-    if (!emit_zeros(out, end - p->at)) {
+    struct chunks *const first = p->entry[0].chunks;
+    const uint64_t end = size_div_up(p->at, first->align) * first->align;
+    if (!emit_zeros(p->out, end - p->at)) {
         return false;
     }
-    c->blob_bytes = end;
     uint8_t digest[SHA256_BYTES];
     sha256_end(&p->id, digest);
-    memcpy(c->id, digest, sizeof c->id);
-    return write_head(c, out, start);
+    for (uint32_t e = 0; e < p->n; e++) {
+        p->entry[e].chunks->blob_bytes = end;
+        memcpy(p->entry[e].chunks->id, digest, sizeof first->id);
+    }
+    return write_head(first, p->n_stored, p->out, start);
 }
 
-bool blob_write(const struct layers *l, struct chunks *c,
-                const struct options *opt, struct blob_out *out, struct cx *cx)
+/* What the runtime needs besides plans, which is the same in all entries. */
+static void set_state_bytes(const struct pack *p)
 {
-    const struct arena_mark mark = arena_mark(cx->scratch);
-    uint64_t largest = 0;
-    for (uint32_t i = 0; i < c->n_chunk; i++) {
-        largest = size_max(largest, c->chunk[i].raw_bytes);
-    }
-    struct pack p = {.packed_cap = ZSTD_compressBound(largest)};
-    /* Half is what zstd makes of float weights at the very best. */
-    const bool try_zstd = zstd_pays(opt, largest, largest / 2);
-    p.raw = arena_alloc(cx->scratch, largest, FLX_PANEL_ALIGN);
-    p.packed = try_zstd ? arena_alloc(cx->scratch, p.packed_cap, 64) : NULL;
-    p.zstd = try_zstd ? ZSTD_createCCtx() : NULL;
-    bool ok = p.raw != NULL && (!try_zstd || (p.packed && p.zstd));
-    if (try_zstd && !p.zstd) {
-        ok = diag_error(cx->diag, E_MEMORY, at_none(),
-                        "no memory for the zstd compressor");
-    }
-    ok = ok && start_id(l, opt, cx, &p.id) && write_all(l, c, opt, out, &p, cx);
-    ZSTD_freeCCtx(p.zstd);
-    if (ok) {
-        uint64_t stored = 0;
-        for (uint32_t i = 0; i < c->n_chunk; i++) {
-            if (c->chunk[i].codec == CODEC_ZSTD) {
-                stored = size_max(stored, c->chunk[i].stored_bytes);
+    uint64_t stored = 0;
+    for (uint32_t i = 0; i < p->n_home; i++) {
+        const struct chunks *const c = p->entry[p->home[i].entry].chunks;
+        const struct lattice *const t = &c->lattice[p->home[i].layer];
+        for (uint32_t k = t->chunk0; k < t->chunk0 + t->n_chunk; k++) {
+            if (c->chunk[k].codec == CODEC_ZSTD) {
+                stored = size_max(stored, c->chunk[k].stored_bytes);
             }
         }
+    }
+    for (uint32_t e = 0; e < p->n; e++) {
+        struct chunks *const c = p->entry[e].chunks;
         c->decode_bytes =
             stored == 0 ? 0
                         : size_div_up(stored, 64) * 64 + FLX_ZSTD_WORK_BYTES;
-        c->state_bytes = FLX_STATE_BYTES(c->n_chunk, c->decode_bytes, c->align);
-        ok = place_residents(l, c, cx);
+        c->state_bytes =
+            FLX_STATE_BYTES(p->n_stored, c->decode_bytes, c->align);
+    }
+}
+
+/* Room for the largest chunk and for what is known of every layer. */
+static bool make_room(struct pack *p)
+{
+    struct arena *const a = p->cx->scratch;
+    uint64_t largest = 0;
+    uint64_t n_layer = 0;
+    p->home_of = arena_new(a, uint32_t *, p->n);
+    for (uint32_t e = 0; p->home_of && e < p->n; e++) {
+        const struct chunks *const c = p->entry[e].chunks;
+        for (uint32_t i = 0; i < c->n_chunk; i++) {
+            largest = size_max(largest, c->chunk[i].raw_bytes);
+        }
+        n_layer += c->n_layer;
+        p->home_of[e] = arena_new(a, uint32_t, c->n_layer);
+        if (!p->home_of[e]) {
+            return false;
+        }
+    }
+    /* Half is what zstd makes of float weights at the very best. */
+    const bool try_zstd = zstd_pays(p->opt, largest, largest / 2);
+    p->home = arena_new(a, struct home, n_layer);
+    p->raw = arena_alloc(a, largest, FLX_PANEL_ALIGN);
+    if (!p->home_of || !p->home || !p->raw) {
+        return false;
+    }
+    if (!try_zstd) {
+        return true;
+    }
+    p->packed_cap = ZSTD_compressBound(largest);
+    p->packed = arena_alloc(a, p->packed_cap, 64);
+    p->zstd = p->packed ? ZSTD_createCCtx() : NULL;
+    return p->zstd ||
+           (p->packed && diag_error(p->cx->diag, E_MEMORY, at_none(),
+                                    "no memory for the zstd compressor"));
+}
+
+bool blob_write(const struct blob_entry *entry, uint32_t n,
+                const struct options *opt, struct blob_out *out, struct cx *cx)
+{
+    const struct arena_mark mark = arena_mark(cx->scratch);
+    struct pack p = {.entry = entry, .n = n, .opt = opt, .out = out, .cx = cx};
+    bool ok = make_room(&p) && write_all(&p);
+    ZSTD_freeCCtx(p.zstd);
+    if (ok) {
+        set_state_bytes(&p);
+        ok = place_residents(&p) && number_chunks(&p);
     }
     arena_rewind(cx->scratch, mark);
     return ok;

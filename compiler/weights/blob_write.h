@@ -18,12 +18,22 @@ struct blob_out {
     struct buf *mem;
 };
 
-/* Completes the chunks (stored_bytes, blob_off, crc, codec, res_off, the sizes
- * and the model id) while it writes. One chunk is in memory at a time, twice
- * its size if it may be compressed. The bytes depend on layers, target and
- * --compress (with the device's speeds under auto), never on the budgets.
- * Cost: one pass over the weights: packing, SHA-256 and CRC32C. */
-NODISCARD bool blob_write(const struct layers *l, struct chunks *c,
+/* An entry: the model's graph under one set of shapes. */
+struct blob_entry {
+    const struct layers *layers;
+    struct chunks *chunks;
+};
+
+/* Completes the chunks of n >= 1 entries (stored_bytes, blob_off, crc, codec,
+ * res_off, the sizes and the model id, which they have in common) while it
+ * writes. A layer of a later entry whose chunks have the bytes of an earlier
+ * one's shares them; a resident has one place in all entries, so that what an
+ * entry does not use is a gap among its residents. One chunk is in memory at a
+ * time, twice its size if it may be compressed. The bytes depend on layers,
+ * target and --compress (with the device's speeds under auto), never on the
+ * budgets. Cost: one pass over each entry's weights: packing, SHA-256 and, of
+ * what is stored, CRC32C. */
+NODISCARD bool blob_write(const struct blob_entry *entry, uint32_t n,
                           const struct options *opt, struct blob_out *out,
                           struct cx *cx);
 

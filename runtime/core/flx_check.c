@@ -25,8 +25,8 @@ static bool check_head(const struct flx_model *m)
            m->blob_bytes <= UINT32_MAX - m->align &&
            m->decode_bytes <= 1u << 30 && m->n_chunk <= 1u << 24 &&
            m->n_layer > 0 && m->n_layer < UINT16_MAX && m->n_buf > 0 &&
-           m->n_plan > 0 && m->layer && m->buf && m->arg && m->kernel &&
-           m->plan && (m->n_chunk == 0 || m->chunk) &&
+           m->n_plan > 0 && m->entry_ix <= UINT16_MAX && m->layer && m->buf &&
+           m->arg && m->kernel && m->plan && (m->n_chunk == 0 || m->chunk) &&
            (m->n_input == 0 || m->input) && (m->n_output == 0 || m->output);
 }
 
@@ -64,9 +64,8 @@ static bool check_chunk(const struct flx_model *m, const struct flx_chunk *c)
         c->codec == FLX_CODEC_RAW
             ? c->stored_bytes == c->raw_bytes
             : c->codec == FLX_CODEC_ZSTD && m->decode_bytes != 0;
-    return fits_codec && c->n_panel > 0 && c->stored_bytes > 0 &&
-           c->raw_bytes > 0 && c->raw_bytes % c->n_panel == 0 &&
-           c->raw_bytes / c->n_panel % FLX_PANEL_ALIGN == 0 &&
+    return fits_codec && c->stored_bytes > 0 && c->raw_bytes > 0 &&
+           c->raw_bytes % FLX_PANEL_ALIGN == 0 &&
            c->blob_off % FLX_PANEL_ALIGN == 0 &&
            c->res_off % FLX_PANEL_ALIGN == 0 &&
            inside(c->blob_off, c->stored_bytes, FLX_BLOB_HEAD_BYTES,
@@ -124,9 +123,10 @@ static bool check_lattice(const struct flx_model *m, uint32_t layer)
             panel = 0;
             kb++;
         }
-        if (!check_chunk(m, c) || c->layer != owner || c->kblock != kb ||
-            kb >= l->n_kblock || c->panel != panel ||
-            c->n_panel > l->n_panel - panel ||
+        if (c->layer != owner || c->kblock != kb || kb >= l->n_kblock ||
+            c->panel != panel || c->n_panel == 0 ||
+            c->n_panel > l->n_panel - panel || c->raw_bytes % c->n_panel != 0 ||
+            c->raw_bytes / c->n_panel % FLX_PANEL_ALIGN != 0 ||
             (panel > 0 && c->raw_bytes / c->n_panel != panel_bytes)) {
             return false;
         }
@@ -163,21 +163,24 @@ enum flx_err flx_check_model(const struct flx_model *m)
         !check_io(m, m->output, m->n_output)) {
         return FLX_E_MODEL;
     }
+    /* A chunk is of the one layer that it names: when as many are layers' as
+     * name one, each is of a layer or of none. */
+    uint64_t n_named = 0;
+    for (uint32_t i = 0; i < m->n_chunk; i++) {
+        if (!check_chunk(m, &m->chunk[i])) {
+            return FLX_E_MODEL;
+        }
+        n_named += m->chunk[i].layer != FLX_LAYER_NONE;
+    }
     uint64_t n_chunk = 0;
     for (uint32_t i = 0; i < m->n_layer; i++) {
         const struct flx_layer *l = &m->layer[i];
         if (!check_layer(m, i)) {
             return FLX_E_MODEL;
         }
-        if (l->n_chunk == 0 || is_borrowed(m, i)) {
-            continue;
-        }
-        if (l->chunk0 != n_chunk) {
-            return FLX_E_MODEL;
-        }
-        n_chunk += l->n_chunk;
+        n_chunk += l->n_chunk == 0 || is_borrowed(m, i) ? 0 : l->n_chunk;
     }
-    return n_chunk == m->n_chunk && flx_stored_room(m) <= m->decode_bytes
+    return n_chunk == n_named && flx_stored_room(m) <= m->decode_bytes
                ? FLX_OK
                : FLX_E_MODEL;
 }
@@ -211,9 +214,10 @@ static bool check_plan_head(const struct flx_model *m, const uint32_t *plan)
 {
     const struct flx_plan_head *h = flx_plan_head(plan);
     const uint64_t head = sizeof *h / sizeof *plan;
-    if (h->magic != FLX_PLAN_MAGIC || h->version != FLX_FORMAT_VERSION ||
-        h->n_words < head || h->n_words > 1u << 26 ||
-        h->crc != plan_crc(plan, h->n_words) || !is_id(m, h->id)) {
+    if (h->magic != FLX_PLAN_MAGIC ||
+        h->version != FLX_PLAN_VERSION(m->entry_ix) || h->n_words < head ||
+        h->n_words > 1u << 26 || h->crc != plan_crc(plan, h->n_words) ||
+        !is_id(m, h->id)) {
         return false;
     }
     const uint32_t state = flx_state_bytes(m);

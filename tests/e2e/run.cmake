@@ -5,6 +5,8 @@ if(TARGET flexc AND TARGET flexrun AND TARGET flexzoo)
         ${run_tools} ${ONNX_PROTO_DIR})
     flexc_test(switch TIMEOUT 600 COMMAND
         ${CMAKE_CURRENT_SOURCE_DIR}/switch.sh ${run_tools})
+    flexc_test(entries COMMAND
+        ${CMAKE_CURRENT_SOURCE_DIR}/entries.sh ${run_tools})
     flexc_test(zoo TIMEOUT 900 COMMAND
         ${CMAKE_CURRENT_SOURCE_DIR}/zoo.sh ${run_tools} $<TARGET_FILE:refrun>)
     flexc_test(state COMMAND

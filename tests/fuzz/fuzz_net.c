@@ -97,8 +97,11 @@ static bool make_tables(struct fuzz_net *n, const struct plan_set *plans,
 {
     struct cg_model g;
     buf_init(table, cx->keep);
-    return cg_build(&n->layers, &n->chunks, &n->cands, plans, cx, &g) &&
-           cg_table(&g, table) &&
+    const struct cg_input in = {.layers = &n->layers,
+                                .chunks = &n->chunks,
+                                .cands = &n->cands,
+                                .plans = plans};
+    return cg_build(&in, cx, &g) && cg_table(&g, 1, table) &&
            run_table_parse(buf_bytes(table), "net.flxt", &k_kernels, cx, model);
 }
 
@@ -113,8 +116,9 @@ static bool build(struct fuzz_net *n, bool compress)
     };
     buf_init(&n->blob, &n->f.keep);
     struct blob_out out = {.diag = cx->diag, .mem = &n->blob};
+    const struct blob_entry entry = {&n->layers, &n->chunks};
     return make_layers(n) && chunk_cut(&n->layers, &n->opt, cx, &n->chunks) &&
-           blob_write(&n->layers, &n->chunks, &n->opt, &out, cx) &&
+           blob_write(&entry, 1, &n->opt, &out, cx) &&
            cand_build(&n->layers, &n->chunks, &n->opt, cx, &n->cands) &&
            make_plans(n) && make_tables(n, &n->plans, cx, &n->table, &n->model);
 }

@@ -480,16 +480,16 @@ static void import__applies_a_shape_pin(void **state)
 {
     struct fixture *f = *state;
     struct graph g;
-    struct shape_pin pin = {"x", {2, {4, 3}}};
+    struct shape_pin pin = {.name = "x", .shape = {2, {4, 3}}};
     assert_true(import_pinned(f, &pin, NULL, &g));
     assert_int_equal(onnx_text_value(&g, "x")->shape.dim[0], 4);
     pin.shape.dim[1] = 2; /* the model says 3 */
     assert_false(import_pinned(f, &pin, NULL, &g));
     assert_diag(f, E_USAGE, "--shape");
-    pin = (struct shape_pin){"x", {1, {4}}};
+    pin = (struct shape_pin){.name = "x", .shape = {1, {4}}};
     assert_false(import_pinned(f, &pin, NULL, &g));
     assert_diag(f, E_USAGE, "--shape");
-    pin = (struct shape_pin){"q", {1, {4}}};
+    pin = (struct shape_pin){.name = "q", .shape = {1, {4}}};
     assert_false(import_pinned(f, &pin, NULL, &g));
     assert_diag(f, E_USAGE, "--shape");
 }

@@ -17,13 +17,18 @@ enum { N_LONG = 70001 };
 /* input -> Conv(w, b) -> Split -> two outputs, and a long unused tensor. */
 static struct onnx_model *build(struct fixture *f)
 {
-    const struct onnx_type in = {ONNX_F32, 4, {1, 2, 5, 7}};
-    const struct onnx_type w = {ONNX_F32, 4, {4, 2, 1, 1}};
-    const struct onnx_type sizes = {ONNX_I64, 1, {2}};
-    const struct onnx_type flags = {ONNX_BOOL, 2, {3, 3}};
-    const struct onnx_type scalar = {ONNX_F32, 0, {0}};
-    const struct onnx_type longer = {ONNX_I64, 1, {N_LONG}};
-    const struct onnx_type out = {ONNX_F32, 4, {1, 1, 5, 7}};
+    const struct onnx_type in = {
+        .elem = ONNX_F32, .rank = 4, .dim = {1, 2, 5, 7}};
+    const struct onnx_type w = {
+        .elem = ONNX_F32, .rank = 4, .dim = {4, 2, 1, 1}};
+    const struct onnx_type sizes = {.elem = ONNX_I64, .rank = 1, .dim = {2}};
+    const struct onnx_type flags = {
+        .elem = ONNX_BOOL, .rank = 2, .dim = {3, 3}};
+    const struct onnx_type scalar = {.elem = ONNX_F32, .rank = 0, .dim = {0}};
+    const struct onnx_type longer = {
+        .elem = ONNX_I64, .rank = 1, .dim = {N_LONG}};
+    const struct onnx_type out = {
+        .elem = ONNX_F32, .rank = 4, .dim = {1, 1, 5, 7}};
     const struct zoo_fill_uniform random = {5, 0.0F, 1.0F};
     const struct zoo_fill_uniform six = {0, 6.0F, 0.0F};
     const struct zoo_fill_causal causal = {3};
@@ -216,7 +221,8 @@ static void onnx_writer__refuses_more_than_2_gib(void **state)
 {
     struct fixture *f = *state;
     const char *path = fixture_temp_path(f, "net.onnx");
-    const struct onnx_type type = {ONNX_F32, 2, {1 << 15, 1 << 14}};
+    const struct onnx_type type = {
+        .elem = ONNX_F32, .rank = 2, .dim = {1 << 15, 1 << 14}};
     const struct zoo_fill_uniform r = {0, 0.0F, 0.0F};
     struct onnx_model *m = build(f);
     (void)onnx_init(m, "huge", &type, zoo_fill_uniform, &r, sizeof r);
@@ -227,10 +233,12 @@ static void onnx_writer__refuses_more_than_2_gib(void **state)
 
 static void onnx_writer__counts_without_overflow(void **state UNUSED)
 {
-    const struct onnx_type scalar = {ONNX_F32, 0, {0}};
-    const struct onnx_type most = {ONNX_F32, 2, {UINT32_MAX, UINT32_MAX}};
-    const struct onnx_type over = {
-        ONNX_F32, 3, {UINT32_MAX, UINT32_MAX, UINT32_MAX}};
+    const struct onnx_type scalar = {.elem = ONNX_F32, .rank = 0, .dim = {0}};
+    const struct onnx_type most = {
+        .elem = ONNX_F32, .rank = 2, .dim = {UINT32_MAX, UINT32_MAX}};
+    const struct onnx_type over = {.elem = ONNX_F32,
+                                   .rank = 3,
+                                   .dim = {UINT32_MAX, UINT32_MAX, UINT32_MAX}};
     assert_int_equal(onnx_type_count(&scalar), 1);
     assert_true(onnx_type_count(&most) == UINT64_C(18446744065119617025));
     assert_true(onnx_type_count(&over) == UINT64_MAX);

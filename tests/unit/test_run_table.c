@@ -27,8 +27,10 @@ static struct run_kernel find(const char *isa, uint32_t id)
 
 static const struct run_kernels kernels = {find, NULL};
 
-/* A model with one of everything, through the compiler's own writer. */
-static struct span make_table(struct fixture *f, uint32_t kernel_id)
+/* A model with one of everything, n_entry times (1: without a name), through
+ * the compiler's own writer. */
+static struct span make_entries(struct fixture *f, uint32_t kernel_id,
+                                uint32_t n_entry)
 {
     static const struct flx_buf bufs[] = {{4, 16, 0, 1, 1}, {2, 8, 0, 1, 0}};
     static const uint16_t args[] = {1, 0, FLX_BUF_NONE};
@@ -76,8 +78,36 @@ static struct span make_table(struct fixture *f, uint32_t kernel_id)
     };
     struct buf b;
     buf_init(&b, &f->keep);
-    assert_true(cg_table(&g, &b));
+    struct cg_model both[] = {g, g};
+    if (n_entry > 1) {
+        both[0].model.entry = "A1";
+        both[1].model.entry = "B22";
+        both[1].model.blob_bytes = 256;
+    }
+    assert_true(cg_table(both, n_entry, &b));
     return buf_bytes(&b);
+}
+
+static struct span make_table(struct fixture *f, uint32_t kernel_id)
+{
+    return make_entries(f, kernel_id, 1);
+}
+
+static void parse__gives_back_all_entries(void **state)
+{
+    struct fixture *f = *state;
+    struct run_model m = {0};
+    assert_true(run_table_parse(make_entries(f, KERNEL_ID, 2), "t.flxt",
+                                &kernels, &f->cx, &m));
+    assert_int_equal(m.n_entry, 2);
+    assert_ptr_equal(m.tables, m.entry);
+    assert_string_equal(m.entry[0].entry, "A1");
+    assert_string_equal(m.entry[1].entry, "B22");
+    assert_int_equal(m.entry[1].entry_ix, 1);
+    assert_int_equal(m.entry[1].blob_bytes, 256);
+    run_model_choose(&m, 1);
+    assert_string_equal(m.tables->entry, "B22");
+    assert_string_equal(m.layer[0].name, "conv1");
 }
 
 static void parse__gives_back_what_the_compiler_wrote(void **state)
@@ -112,7 +142,7 @@ static void parse__gives_back_what_the_compiler_wrote(void **state)
 static void parse__refuses_any_cut_file(void **state)
 {
     struct fixture *f = *state;
-    const struct span file = make_table(f, KERNEL_ID);
+    const struct span file = make_entries(f, KERNEL_ID, 2);
     for (uint64_t len = 0; len < file.len; len++) {
         struct run_model m;
         diag_init(&f->diag);
@@ -143,13 +173,11 @@ static void parse__refuses_any_flipped_bit(void **state)
 /* With a checksum that matches, every word set to values that lie: nothing is
  * read or taken beyond the file (the sanitizers watch), and what is accepted
  * has its indices in range. */
-static void parse__survives_any_word_that_lies(void **state)
+static void survive_lies(struct fixture *f, struct span file)
 {
     static const uint32_t lies[] = {0,          1,          0x7fffffff,
                                     0xffff,     0x10000,    0xffffffff,
                                     0x80000000, 0x3fffffff, 5};
-    struct fixture *f = *state;
-    const struct span file = make_table(f, KERNEL_ID);
     uint8_t *copy = arena_alloc(&f->keep, file.len, 4);
     assert_non_null(copy);
     for (uint64_t at = 16; at < file.len; at += 4) {
@@ -173,6 +201,18 @@ static void parse__survives_any_word_that_lies(void **state)
     assert_true(f->keep.peak_bytes < 64u * 1024 * 1024);
 }
 
+static void parse__survives_any_word_that_lies(void **state)
+{
+    struct fixture *f = *state;
+    survive_lies(f, make_table(f, KERNEL_ID));
+}
+
+static void parse__survives_any_word_of_entries_that_lies(void **state)
+{
+    struct fixture *f = *state;
+    survive_lies(f, make_entries(f, KERNEL_ID, 2));
+}
+
 static void parse__refuses_a_kernel_it_does_not_have(void **state)
 {
     struct fixture *f = *state;
@@ -188,7 +228,7 @@ static void parse__fails_cleanly_without_memory(void **state)
     struct fixture other = {.fault.fail_at = ARENA_NO_FAULT};
     diag_init(&other.diag);
     arena_init(&other.keep, ARENA_NO_CAP, &other.diag);
-    const struct span file = make_table(&other, KERNEL_ID);
+    const struct span file = make_entries(&other, KERNEL_ID, 2);
     bool is_done = false;
     for (uint64_t k = 0; !is_done; k++) {
         struct run_model m;
@@ -205,9 +245,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(parse__gives_back_what_the_compiler_wrote),
+        FIXTURE_TEST(parse__gives_back_all_entries),
         FIXTURE_TEST(parse__refuses_any_cut_file),
         FIXTURE_TEST(parse__refuses_any_flipped_bit),
         FIXTURE_TEST(parse__survives_any_word_that_lies),
+        FIXTURE_TEST(parse__survives_any_word_of_entries_that_lies),
         FIXTURE_TEST(parse__refuses_a_kernel_it_does_not_have),
         FIXTURE_TEST(parse__fails_cleanly_without_memory),
     };

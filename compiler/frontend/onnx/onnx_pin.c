@@ -49,20 +49,33 @@ static bool pin_shape(struct graph *g, struct cx *cx,
                           "input '%s' has %u dimensions, not %u", pin->name,
                           v->shape.rank, pin->shape.rank);
     }
+    struct shape shape = pin->shape;
+    for (uint32_t i = 0; i < shape.rank; i++) {
+        if (shape.dim[i] >= 0) {
+            continue;
+        }
+        if (!v->shape_known || v->shape.dim[i] < 0) {
+            return diag_error(cx->diag, E_USAGE, at,
+                              "%s, a dimension of input '%s', has no value "
+                              "here and none in the model; give one: %s=...",
+                              pin->size[i], pin->name, pin->size[i]);
+        }
+        shape.dim[i] = v->shape.dim[i];
+    }
     for (uint32_t i = 0; v->shape_known && i < v->shape.rank; i++) {
-        if (v->shape.dim[i] >= 0 && v->shape.dim[i] != pin->shape.dim[i]) {
+        if (v->shape.dim[i] >= 0 && v->shape.dim[i] != shape.dim[i]) {
             return diag_error(cx->diag, E_USAGE, at,
                               "dimension %u of input '%s' is %" PRId64
                               " in the model, not %" PRId64,
-                              i, pin->name, v->shape.dim[i], pin->shape.dim[i]);
+                              i, pin->name, v->shape.dim[i], shape.dim[i]);
         }
     }
     uint64_t count;
-    if (!shape_count(&pin->shape, &count)) {
+    if (!shape_count(&shape, &count)) {
         return diag_error(cx->diag, E_USAGE, at,
                           "the shape of input '%s' is not a size", pin->name);
     }
-    v->shape = pin->shape;
+    v->shape = shape;
     v->shape_known = true;
     return true;
 }

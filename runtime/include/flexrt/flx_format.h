@@ -78,10 +78,14 @@ struct flx_layer {
 };
 #define FLX_BUF_NONE 0xffffu /* in flx_model.arg: operand absent */
 
-/* A chunk: panels [panel, panel + n_panel) of one K block of a layer. Chunks
- * are ordered by layer, K block, panel. res_off is where it lies when it is
+/* A chunk: panels [panel, panel + n_panel) of one K block of a layer. A layer's
+ * chunks are ordered by K block, panel. res_off is where it lies when it is
  * resident, in bytes from the end of the state; it is resident in a plan
- * iff res_off + raw_bytes <= the plan's resident_bytes. */
+ * iff res_off + raw_bytes <= the plan's resident_bytes.
+ *
+ * The tables of all entries of a model have the same chunks; only layer,
+ * kblock, panel and n_panel may differ, and are of no meaning where an entry
+ * does not use the chunk: then layer is FLX_LAYER_NONE. */
 struct flx_chunk {
     uint32_t blob_off; /* bytes; a multiple of 64 */
     uint32_t stored_bytes;
@@ -94,6 +98,7 @@ struct flx_chunk {
     uint16_t n_panel;
     uint32_t codec; /* enum flx_codec_id */
 };
+#define FLX_LAYER_NONE 0xffffu
 
 /* An input or output: dense, ONNX order, from the start of its buffer, which
  * every plan holds in full. */
@@ -113,7 +118,7 @@ struct flx_io {
  * runtime's state, multiples of FLX_PANEL_ALIGN. */
 struct flx_plan_head {
     uint32_t magic;     /* FLX_PLAN_MAGIC */
-    uint32_t version;   /* FLX_FORMAT_VERSION */
+    uint32_t version;   /* FLX_PLAN_VERSION of the entry it is for */
     uint32_t n_words;   /* of the whole plan */
     uint32_t crc;       /* CRC32C of all words after this one, little-endian */
     uint32_t id[4];     /* model id, 16 bytes in order, little-endian words */
@@ -140,6 +145,8 @@ struct flx_plan_head {
     uint32_t n_boundary;
 };
 #define FLX_PLAN_MAGIC 0x50584c46u /* "FLXP" */
+#define FLX_PLAN_VERSION(ENTRY_IX)                                             \
+    ((uint32_t)FLX_FORMAT_VERSION | (ENTRY_IX) << 16)
 
 /* Compute instructions. Counters count executed instructions, monotonic over
  * runs: in run n (from 0) the compute counter starts at n * n_compute and the
@@ -243,7 +250,9 @@ enum {
     FLX_BLOB_AT_CRC = 60 /* CRC32C of bytes 0..59 */
 };
 
-/* ---- the model ----------------------------------------------------------- */
+/* ---- the model ----------------------------------------------------------- *
+ * One entry of it: its graph under one set of shapes. Entries have tables of
+ * their own, and blob, id and chunks in common. */
 struct flx_model {
     uint32_t version; /* FLX_FORMAT_VERSION */
     uint32_t
@@ -269,6 +278,8 @@ struct flx_model {
     const struct flx_io *input;
     const struct flx_io *output;
     const uint32_t *const *plan; /* n_plan, in the order of --budgets */
+    const char *entry;           /* its name; NULL: the only one */
+    uint32_t entry_ix;           /* its number, < 2^16 */
 };
 
 #endif
