@@ -137,7 +137,7 @@ refuses 2 "--frob|unknown" in/tiny.onnx --frob
 refuses 2 "--target|z80|--target list" in/tiny.onnx --target z80 $compile
 refuses 2 "--threads|0" in/tiny.onnx --threads 0 $compile
 refuses 2 "--numerics|exact|fast|direct" in/tiny.onnx --numerics exact $compile
-refuses 2 "--shape|x=1x2two" in/tiny.onnx --shape x=1xtwo $compile
+refuses 2 "--shape|x=1x2two" in/tiny.onnx --shape x=1x2two $compile
 refuses 2 "-o|needs" in/tiny.onnx --budgets max -o
 refuses 2 "-o|''|folder" in/tiny.onnx --budgets max -o ""
 refuses 4 "in/tiny.onnx|folder|file" in/tiny.onnx --budgets max -o in/tiny.onnx
