@@ -107,6 +107,12 @@ static uint16_t arg_buf(const struct operand *o)
                                                        : (uint16_t)o->buf;
 }
 
+static const uint8_t guards[] = {
+    [GUARD_NONE] = FLX_GUARD_NONE,
+    [GUARD_IF] = FLX_GUARD_IF,
+    [GUARD_UNLESS] = FLX_GUARD_UNLESS,
+};
+
 /* Chunk i in the device's table, which has those of all entries. */
 static uint32_t number_of(const struct chunks *c, uint32_t i)
 {
@@ -121,7 +127,7 @@ static bool build_layers(const struct cg_input *in, struct cx *cx,
     const struct cands *const k = in->cands;
     uint64_t n_arg = 0;
     for (uint32_t i = 0; i < l->n_layer; i++) {
-        n_arg += 1u + l->layer[i].n_in;
+        n_arg += 1u + layer_n_read(&l->layer[i]);
     }
     struct flx_layer *layer = arena_new(cx->keep, struct flx_layer, l->n_layer);
     uint16_t *arg = arena_new(cx->keep, uint16_t, n_arg);
@@ -148,7 +154,8 @@ static bool build_layers(const struct cg_input *in, struct cx *cx,
         }
         layer[i] = (struct flx_layer){
             .kernel = find_kernel(out, &k->cand[i]),
-            .n_arg = (uint16_t)(1 + s->n_in),
+            .n_arg = (uint16_t)(1 + layer_n_read(s)),
+            .guard = guards[s->guard],
             .arg0 = at,
             .rows = fit_u32(f, s->rows, "a layer's row count"),
             .n_panel = fit_u16(f, t->n_panel, "a layer's panel count"),
@@ -159,13 +166,13 @@ static bool build_layers(const struct cg_input *in, struct cx *cx,
                 fit_u32(f, k->cand[i].scratch_bytes, "a layer's scratch"),
         };
         if (t->panel_entries > 0) {
-            layer[i].index_bytes = (uint16_t)dtype_bytes(s->in[0].dtype);
+            layer[i].index_bytes = (uint8_t)dtype_bytes(s->in[0].dtype);
             layer[i].entries =
                 fit_u32(f, s->p.embed.n_entry, "a table's entries");
             layer[i].panel_entries = t->panel_entries;
         }
         arg[at++] = arg_buf(&s->out);
-        for (uint32_t j = 0; j < s->n_in; j++) {
+        for (uint32_t j = 0; j < layer_n_read(s); j++) {
             arg[at++] = arg_buf(&s->in[j]);
         }
         name[i] = s->name;

@@ -269,21 +269,23 @@ static void print_layers(const struct cg_model *g, const char *tail,
         }
         buf_char(b, '\n');
     }
-    buf_printf(b,
-               "};\n\n/* kernel, operands, first operand, rows, panels, K "
-               "blocks, first chunk,\n * chunks, bytes of an index, entries, "
-               "entries of a panel, least scratch of a\n * thread */\nstatic "
-               "const struct flx_layer layers%s[] = {\n",
-               tail);
+    buf_printf(
+        b,
+        "};\n\n/* kernel, operands, first operand, rows, panels, K "
+        "blocks, first chunk,\n * chunks, bytes of an index, guard, entries, "
+        "entries of a panel, least scratch of a\n * thread */\nstatic "
+        "const struct flx_layer layers%s[] = {\n",
+        tail);
     for (uint32_t i = 0; i < m->n_layer; i++) {
         const struct flx_layer *l = &m->layer[i];
         buf_printf(
             b,
-            "    {%u, %u, %luu, %luu, %u, %u, %luu, %u, %u, %luu, %luu, %luu}, "
+            "    {%u, %u, %luu, %luu, %u, %u, %luu, %u, %u, %u, %luu, %luu, "
+            "%luu}, "
             "/* ",
             l->kernel, l->n_arg, (unsigned long)l->arg0, (unsigned long)l->rows,
             l->n_panel, l->n_kblock, (unsigned long)l->chunk0, l->n_chunk,
-            l->index_bytes, (unsigned long)l->entries,
+            l->index_bytes, l->guard, (unsigned long)l->entries,
             (unsigned long)l->panel_entries, (unsigned long)l->scratch_bytes);
         cg_comment_text(b, g->layer_name[i]);
         buf_str(b, " */\n");

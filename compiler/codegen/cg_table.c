@@ -46,6 +46,7 @@ static void put_layers(struct buf *b, const struct cg_model *g)
         buf_le32(b, l->chunk0);
         buf_le32(b, l->n_chunk);
         buf_le32(b, l->index_bytes);
+        buf_le32(b, l->guard);
         buf_le32(b, l->entries);
         buf_le32(b, l->panel_entries);
         buf_le32(b, l->scratch_bytes);

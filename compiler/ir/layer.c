@@ -138,7 +138,7 @@ void layers_finish(struct layers *l)
     l->weight_bytes = 0;
     for (uint32_t i = 0; i < l->n_layer; i++) {
         const struct layer *const y = &l->layer[i];
-        for (uint32_t k = 0; k < y->n_in; k++) {
+        for (uint32_t k = 0; k < layer_n_read(y); k++) {
             touch(l, i, &y->in[k]);
         }
         touch(l, i, &y->out);

@@ -392,6 +392,10 @@ struct embed_param {
     const struct layer *tied;
 };
 
+/* When a run needs the layer: always, or where the first element of a buffer,
+ * a bool, is true, or false. That buffer is one operand more, in[n_in]. */
+enum layer_guard { GUARD_NONE, GUARD_IF, GUARD_UNLESS };
+
 struct layer {
     const char *name; /* the ONNX node this layer mainly is */
     const char *op;   /* its ONNX operator, for messages */
@@ -403,6 +407,7 @@ struct layer {
     struct operand out;
     uint32_t n_in;
     struct operand in[LAYER_MAX_IN];
+    enum layer_guard guard; /* only with n_in < LAYER_MAX_IN */
     uint32_t n_weight;
     struct weight weight[LAYER_MAX_WEIGHT];
     /* CONV and DECONV of floats, EMBED of f32: weight[0] is stored as F16, or
@@ -452,6 +457,12 @@ struct layers {
     uint32_t n_output;
     uint64_t weight_bytes; /* of all constants the layers read */
 };
+
+/* Operands that it reads: in[0 .. that). */
+static inline uint32_t layer_n_read(const struct layer *y)
+{
+    return y->n_in + (y->guard != GUARD_NONE ? 1u : 0u);
+}
 
 /* Elements of a weight: the product of its dimensions; 0 when it is empty. */
 uint64_t weight_count(const struct weight *w);

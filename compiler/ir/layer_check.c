@@ -537,12 +537,20 @@ static bool (*const kind_checks[LAYER_KIND_COUNT])(const struct check *) = {
     [LAYER_TENSOR] = check_tensor,      [LAYER_EMBED] = check_embed,
 };
 
+/* The first element of a buffer. */
+static bool check_guard(const struct check *c, const struct operand *o)
+{
+    return (o->buf < c->l->n_buf && o->dtype == DTYPE_BOOL && !o->by_row &&
+            o->rank == 1 && o->dim[0] == 1 && o->col0 == 0) ||
+           bad(c, "a guard is not the first element of a buffer of bool");
+}
+
 static bool check_layer(const struct check *c)
 {
     const struct layer *const y = c->y;
     if (y->kind >= LAYER_KIND_COUNT || y->rank < 1 ||
         y->rank > TENSOR_MAX_RANK || y->row_dims < 1 || y->row_dims > y->rank ||
-        y->n_in > LAYER_MAX_IN || y->n_weight > LAYER_MAX_WEIGHT ||
+        layer_n_read(y) > LAYER_MAX_IN || y->n_weight > LAYER_MAX_WEIGHT ||
         y->epi.act >= ACT_COUNT) {
         return bad(c, "a count is out of range");
     }
@@ -573,10 +581,13 @@ static bool check_layer(const struct check *c)
     if (!m->all && (m->num != 1 || m->den != 1 || m->lo != 0 || m->hi != 0)) {
         return bad(c, "the output's row map is not the identity");
     }
-    for (uint32_t k = 0; k < y->n_in; k++) {
+    for (uint32_t k = 0; k < layer_n_read(y); k++) {
         if (!check_operand(c, &y->in[k])) {
             return false;
         }
+    }
+    if (y->guard != GUARD_NONE && !check_guard(c, &y->in[y->n_in])) {
+        return false;
     }
     return kind_checks[y->kind](c);
 }
@@ -650,8 +661,9 @@ static bool check_buffer(struct check *c, uint32_t ix)
         if (n_write > 1) {
             return bad(c, "two layers write a state");
         }
-        for (uint32_t k = 0; k <= y->n_in; k++) {
-            const struct operand *const o = k < y->n_in ? &y->in[k] : &y->out;
+        const uint32_t n_read = layer_n_read(y);
+        for (uint32_t k = 0; k <= n_read; k++) {
+            const struct operand *const o = k < n_read ? &y->in[k] : &y->out;
             if (o->buf != ix) {
                 continue;
             }
@@ -668,8 +680,8 @@ static bool check_buffer(struct check *c, uint32_t ix)
                     return false;
                 }
             }
-            if (!visit(&w, c, o, k == y->n_in)) {
-                return bad(c, k == y->n_in
+            if (!visit(&w, c, o, k == n_read)) {
+                return bad(c, k == n_read
                                   ? "two layers write one element"
                                   : "an element is read before it is written");
             }

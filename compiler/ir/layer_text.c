@@ -304,6 +304,10 @@ static void put_layer(struct buf *out, uint32_t ix, const struct layer *y)
     for (uint32_t i = 0; i < y->n_in; i++) {
         put_operand(out, "in", y, &y->in[i]);
     }
+    if (y->guard != GUARD_NONE) {
+        buf_printf(out, "  %s b%u\n", y->guard == GUARD_IF ? "if" : "unless",
+                   y->in[y->n_in].buf);
+    }
     for (uint32_t i = 0; i < y->n_weight; i++) {
         const struct weight *const w = &y->weight[i];
         buf_printf(out, "  weight %s ", dtype_name(w->dtype));

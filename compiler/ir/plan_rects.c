@@ -175,7 +175,7 @@ static bool add_buffer(struct collect *v, uint32_t ix, const struct extent *e)
     for (uint32_t y = 0; y < v->l->n_layer; y++) {
         const struct layer *const l = &v->l->layer[y];
         bool touches = l->out.buf == ix;
-        for (uint32_t i = 0; i < l->n_in; i++) {
+        for (uint32_t i = 0; i < layer_n_read(l); i++) {
             touches = touches || l->in[i].buf == ix;
         }
         if (touches && e[y].first != INT64_MAX) {

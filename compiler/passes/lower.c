@@ -501,7 +501,7 @@ static bool lower_all(struct lower *lw, struct layers *l)
     for (uint32_t i = 0; i < lw->g->n_output; i++) {
         l->output[i].buf = lw->slot[lw->g->output[i]].view.buf;
     }
-    return lower_merge(lw) && lower_finish(lw, l);
+    return lower_merge(lw) && lower_finish(lw, l) && lower_guard(lw->cx, l);
 }
 
 bool lower(struct graph *g, struct cx *cx, struct layers *l)

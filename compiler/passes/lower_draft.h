@@ -295,5 +295,7 @@ NODISCARD bool lower_rnn(struct lower *lw, uint32_t node_ix);
 NODISCARD bool lower_merge(struct lower *lw);
 /* Drops dead drafts and writes the layers. */
 NODISCARD bool lower_finish(struct lower *lw, struct layers *l);
+/* Sets guards of finished layers. */
+NODISCARD bool lower_guard(struct cx *cx, struct layers *l);
 
 #endif

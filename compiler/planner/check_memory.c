@@ -85,14 +85,15 @@ static void touch_rows(const struct check *r, uint32_t ix,
     for (uint64_t i = 0; i < r->n_box; i++) {
         const struct run_box *const x = &r->box[i];
         const struct layer *const y = &r->l->layer[r->p->box[x->ix].layer];
-        for (uint32_t k = 0; k <= y->n_in; k++) {
-            const struct operand *const o = k < y->n_in ? &y->in[k] : &y->out;
+        for (uint32_t k = 0; k <= layer_n_read(y); k++) {
+            const bool is_in = k < layer_n_read(y);
+            const struct operand *const o = is_in ? &y->in[k] : &y->out;
             if (o->buf != ix) {
                 continue;
             }
             uint64_t a = x->r0;
             uint64_t b = x->r1;
-            if (k < y->n_in && a < b) {
+            if (is_in && a < b) {
                 row_map_need(&o->map, x->r0, x->r1, &a, &b);
             }
             a += o->row0;
@@ -101,7 +102,7 @@ static void touch_rows(const struct check *r, uint32_t ix,
                 a = 0;
                 b = rows;
             }
-            if (!o->by_row && k < y->n_in && r->p->buf[ix].ring == rows &&
+            if (!o->by_row && is_in && r->p->buf[ix].ring == rows &&
                 x->r0 < x->r1) {
                 a = operand_first_row(y, o, r->l->buf[ix].row_bytes, x->r0);
             }

@@ -59,13 +59,14 @@ static bool check_rings(const struct check *r)
     }
     for (uint32_t y = 0; y < l->n_layer; y++) {
         const struct layer *const x = &l->layer[y];
-        for (uint32_t i = 0; i <= x->n_in; i++) {
-            const struct operand *const o = i < x->n_in ? &x->in[i] : &x->out;
+        for (uint32_t i = 0; i <= layer_n_read(x); i++) {
+            const bool is_in = i < layer_n_read(x);
+            const struct operand *const o = is_in ? &x->in[i] : &x->out;
             if (o->buf >= l->n_buf) {
                 continue;
             }
             const uint64_t ring = r->p->buf[o->buf].ring;
-            if (ring == 0 || ((!o->by_row || (i < x->n_in && o->map.all)) &&
+            if (ring == 0 || ((!o->by_row || (is_in && o->map.all)) &&
                               ring != l->buf[o->buf].rows)) {
                 return check_fail(r, y, "needs all of '%s', held: %llu rows",
                                   l->buf[o->buf].name,
@@ -161,7 +162,7 @@ static bool check_state(const struct check *r, const struct done *d, uint32_t y)
     const uint32_t buf = r->l->layer[y].out.buf;
     for (uint32_t x = 0; x < y; x++) {
         const struct layer *const reader = &r->l->layer[x];
-        for (uint32_t i = 0; i < reader->n_in; i++) {
+        for (uint32_t i = 0; i < layer_n_read(reader); i++) {
             if (reader->in[i].buf == buf && d->complete[x] < reader->rows) {
                 return check_fail(r, y, "writes '%s' before '%s' has read it",
                                   r->l->buf[buf].name, reader->name);
@@ -199,7 +200,7 @@ static bool check_box_rows(const struct check *r, struct done *d,
                           (unsigned long long)first, r->l->buf[out->buf].name,
                           (unsigned long long)*top - 1);
     }
-    for (uint32_t i = 0; i < layer->n_in; i++) {
+    for (uint32_t i = 0; i < layer_n_read(layer); i++) {
         const struct operand *const o = &layer->in[i];
         if (o->buf >= r->l->n_buf) {
             continue;

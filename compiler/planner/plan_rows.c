@@ -312,7 +312,8 @@ bool cascade_overlay(const struct work *w, const struct cascade *c,
 {
     best->saved = 0;
     for (uint32_t k = c->lo; k < c->hi; k++) {
-        for (uint32_t j = 0; w->ends_shed[k] && j < w->l->layer[k].n_in; j++) {
+        for (uint32_t j = 0;
+             w->ends_shed[k] && j < layer_n_read(&w->l->layer[k]); j++) {
             const uint32_t over = w->l->layer[k].in[j].buf;
             if (over < w->l->n_buf && w->l->buf[over].last == k &&
                 may_be_over(w, c, over)) {

@@ -37,7 +37,7 @@ static bool index_buffers(struct work *w)
     struct arena *const a = w->cx->scratch;
     uint64_t n_use = 0;
     for (uint32_t y = 0; y < l->n_layer; y++) {
-        n_use += l->layer[y].n_in;
+        n_use += layer_n_read(&l->layer[y]);
     }
     w->full = arena_new(a, uint64_t, l->n_buf);
     w->writer = arena_new(a, uint32_t, l->n_layer);
@@ -63,7 +63,7 @@ static bool index_buffers(struct work *w)
             if (layer->out.buf == b) {
                 w->writer[n_writer++] = y;
             }
-            for (uint32_t i = 0; i < layer->n_in; i++) {
+            for (uint32_t i = 0; i < layer_n_read(layer); i++) {
                 if (layer->in[i].buf == b) {
                     w->reader[n_reader++] = (struct buf_read){y, &layer->in[i]};
                 }
@@ -181,7 +181,7 @@ static const struct buffer *touched(const struct work *w, uint32_t y,
                                     uint32_t i, uint32_t *ix)
 {
     const struct layer *const x = &w->l->layer[y];
-    *ix = i < x->n_in ? x->in[i].buf : x->out.buf;
+    *ix = i < layer_n_read(x) ? x->in[i].buf : x->out.buf;
     for (uint32_t j = 0; j < i; j++) {
         if (x->in[j].buf == *ix) {
             return NULL;
@@ -196,7 +196,7 @@ static uint64_t join_bytes(const struct work *w, const struct cascade *c,
                            uint64_t bytes)
 {
     const uint32_t lo = c->lo;
-    for (uint32_t i = 0; i <= w->l->layer[lo].n_in; i++) {
+    for (uint32_t i = 0; i <= layer_n_read(&w->l->layer[lo]); i++) {
         uint32_t ix = 0;
         const struct buffer *const x = touched(w, lo, i, &ix);
         if (!x) {

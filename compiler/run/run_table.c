@@ -175,7 +175,8 @@ static void read_layers(struct words *w, struct arena *a, struct flx_model *m,
         l->n_kblock = half(w);
         l->chunk0 = word(w);
         l->n_chunk = half(w);
-        l->index_bytes = half(w);
+        l->index_bytes = (uint8_t)below(w, 256);
+        l->guard = (uint8_t)below(w, 256);
         l->entries = word(w);
         l->panel_entries = word(w);
         l->scratch_bytes = word(w);

@@ -136,6 +136,13 @@ static bool check_lattice(const struct flx_model *m, uint32_t layer)
     return l->n_chunk == 0 || (kb + 1 == l->n_kblock && panel == l->n_panel);
 }
 
+static bool check_guard(const struct flx_model *m, const struct flx_layer *l)
+{
+    const uint16_t buf = m->arg[l->arg0 + l->n_arg - 1];
+    return l->guard <= FLX_GUARD_UNLESS && l->n_arg > 1 &&
+           buf != FLX_BUF_NONE && m->buf[buf].whole == 1;
+}
+
 static bool check_layer(const struct flx_model *m, uint32_t layer)
 {
     const struct flx_layer *l = &m->layer[layer];
@@ -153,7 +160,8 @@ static bool check_layer(const struct flx_model *m, uint32_t layer)
         }
     }
     return check_lattice(m, layer) &&
-           (l->index_bytes == 0 || check_table(m, l));
+           (l->index_bytes == 0 || check_table(m, l)) &&
+           (l->guard == FLX_GUARD_NONE || check_guard(m, l));
 }
 
 enum flx_err flx_check_model(const struct flx_model *m)

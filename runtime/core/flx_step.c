@@ -43,15 +43,25 @@ static void fill_call(const struct flx *rt, const struct flx_box *b,
     call->kb = b->kb;
 }
 
+/* Whether this run needs the layer, whose operands are in the call. */
+static bool is_needed(const struct flx_layer *l, const struct flx_call *call)
+{
+    return l->guard == FLX_GUARD_NONE ||
+           (call->arg[l->n_arg - 1].base[0] != 0) == (l->guard == FLX_GUARD_IF);
+}
+
 static void run_box(struct flx *rt, const struct flx_box *b)
 {
     struct flx_call call;
     fill_call(rt, b, &call);
+    if (!is_needed(&rt->model->layer[b->layer], &call)) {
+        call.r1 = call.r0;
+    }
     rt->layer = (uint16_t)b->layer;
     if (rt->trace) {
         rt->trace(rt->trace_ctx, 0, 0, b->layer, &call);
     }
-    if (b->r0 < b->r1) {
+    if (call.r0 < call.r1) {
         struct parts p = {&rt->model->kernel[rt->model->layer[b->layer].kernel],
                           &call};
         if (rt->port.parallel && rt->port.n_thread > 1) {

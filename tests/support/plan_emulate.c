@@ -231,7 +231,7 @@ static bool run_box(struct emu *e, const struct exec_box *x)
     if (!box_weights(e, b)) {
         return false;
     }
-    for (uint32_t i = 0; i < y->n_in; i++) {
+    for (uint32_t i = 0; i < layer_n_read(y); i++) {
         uint64_t a = 0;
         uint64_t end = 0;
         row_map_need(&y->in[i].map, r0, r1, &a, &end);

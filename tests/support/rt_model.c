@@ -91,10 +91,10 @@ static void fill_layers(struct rt_model *m)
     };
     static const uint16_t k_operand[] = {1, 0, 2, 1, 3, 2, 4, 3, 1};
     static const struct flx_layer k_layer[RT_N_LAYER] = {
-        {0, 2, 0, RT_ROWS, 4, 2, 0, 4, 0, 0, 0, 0},
-        {1, 2, 2, RT_ROWS, 4, 1, 4, 4, 0, 0, 0, 0},
-        {2, 2, 4, RT_ROWS, 1, 1, 0, 0, 0, 0, 0, 64},
-        {3, 3, 6, RT_ROWS, 4, 1, 8, 1, 0, 0, 0, 0},
+        {0, 2, 0, RT_ROWS, 4, 2, 0, 4, 0, 0, 0, 0, 0},
+        {1, 2, 2, RT_ROWS, 4, 1, 4, 4, 0, 0, 0, 0, 0},
+        {2, 2, 4, RT_ROWS, 1, 1, 0, 0, 0, 0, 0, 0, 64},
+        {3, 3, 6, RT_ROWS, 4, 1, 8, 1, 0, 0, 0, 0, 0},
     };
     static const struct flx_buf k_buf[RT_N_BUF] = {
         {RT_ROWS, RT_ROW_BYTES, 0, 0, 0}, {RT_ROWS, RT_ROW_BYTES, 0, 3, 0},

@@ -102,6 +102,84 @@ static void run__overlaps_asynchronous_reads_with_boxes(void **state)
     rt_model_free(&m);
 }
 
+/* ---- guards ---------------------------------------------------------------
+ */
+
+/* Boxes of the last layer with and without rows. */
+struct seen {
+    uint32_t n_full;
+    uint32_t n_empty;
+};
+
+static void see(void *ctx, int kind, int end, uint32_t ix,
+                const struct flx_call *call)
+{
+    struct seen *const s = ctx;
+    if (kind == 0 && end && ix == RT_N_LAYER - 1) {
+        *(call->r0 < call->r1 ? &s->n_full : &s->n_empty) += 1;
+    }
+}
+
+/* The last layer runs, or not, as the first byte of its last operand, the
+ * result of L0, says; every box counts all the same. */
+static void run__skips_what_a_guard_says(void **state)
+{
+    (void)state;
+    struct rt_model m;
+    rt_model_build(&m, &k_options[0]);
+    m.buf[1].whole = 1;
+    for (uint8_t guard = FLX_GUARD_IF; guard <= FLX_GUARD_UNLESS; guard++) {
+        m.layer[RT_N_LAYER - 1].guard = guard;
+        uint32_t n[2] = {0, 0};
+        struct rt_session s;
+        rt_open(&s, &m, RT_PORT_SYNC, RT_RESIDENT, 0);
+        for (uint32_t seed = 0; seed < 600; seed++) {
+            uint8_t before[RT_IO_BYTES];
+            const void *const out = flx_output(s.rt, 0);
+            struct seen seen = {0, 0};
+            flx_set_trace(s.rt, see, &seen);
+            memcpy(before, out, sizeof before);
+            rt_put_input(&s, seed);
+            assert_int_equal(flx_run(s.rt), FLX_OK);
+            assert_int_equal(seen.n_full + seen.n_empty, 1);
+            if (seen.n_full) {
+                rt_check_output(&s, seed);
+            } else {
+                assert_memory_equal(flx_output(s.rt, 0), before, sizeof before);
+            }
+            n[seen.n_full]++;
+            struct flx_info info;
+            flx_query(s.rt, &info);
+            assert_int_equal(info.step, info.n_step);
+        }
+        /* One byte in 256 is 0. */
+        const uint32_t rare = n[guard == FLX_GUARD_IF ? 0 : 1];
+        assert_in_range(rare, 1, 20);
+        rt_close(&s);
+    }
+    rt_model_free(&m);
+}
+
+static void open__refuses_a_guard_that_is_no_bool(void **state)
+{
+    (void)state;
+    struct rt_model m;
+    rt_model_build(&m, &k_options[0]);
+    struct flx_layer *const l = &m.layer[RT_N_LAYER - 1];
+    for (uint32_t bad = 0; bad < 3; bad++) {
+        struct rt_session s;
+        m.buf[1].whole = bad != 0;
+        l->guard = bad == 1 ? FLX_GUARD_UNLESS + 1 : FLX_GUARD_IF;
+        l->n_arg = bad == 2 ? 1 : 3;
+        rt_prepare(&s, &m, RT_PORT_SYNC, 0);
+        assert_int_equal(flx_open(&m.model, &s.port, s.arena, s.arena_bytes,
+                                  RT_RESIDENT, &s.rt),
+                         FLX_E_MODEL);
+        rt_close(&s);
+    }
+    rt_model_free(&m);
+}
+
 static void step__counts_every_box_of_the_plan(void **state)
 {
     (void)state;
@@ -278,6 +356,8 @@ int main(void)
             run__gives_the_reference_output_under_every_plan_and_port),
         cmocka_unit_test(run__needs_no_byte_more_than_the_plans_peak),
         cmocka_unit_test(run__reads_what_the_plan_says),
+        cmocka_unit_test(run__skips_what_a_guard_says),
+        cmocka_unit_test(open__refuses_a_guard_that_is_no_bool),
         cmocka_unit_test(run__overlaps_asynchronous_reads_with_boxes),
         cmocka_unit_test(step__counts_every_box_of_the_plan),
         cmocka_unit_test(trace__sees_boxes_and_loads_in_order),

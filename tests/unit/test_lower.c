@@ -816,6 +816,85 @@ static void assert_refused(struct fixture *f, const char *text, enum diag_id id,
     fixture_restart(f, ARENA_NO_FAULT);
 }
 
+/* ---- guards ---------------------------------------------------------------
+ */
+
+static enum layer_guard guard_of(const struct layers *l, const char *name)
+{
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        if (strcmp(l->layer[i].name, name) == 0) {
+            return l->layer[i].guard;
+        }
+    }
+    fail_msg("no layer '%s'", name);
+    return GUARD_NONE;
+}
+
+/* What one side alone reads is skipped when the other is taken, also what lies
+ * outside the If; what both read, or an output is, is not. */
+static void lower__guards_what_one_side_of_an_if_reads(void **state)
+{
+    struct fixture *f = *state;
+    struct layers l;
+    lower_text(f,
+               "opset 13\ninput x f32 4x8\ninput c bool 1\noutput y\n"
+               "output z\ninit w f32 8x8 rand\n"
+               "graph a\nMatMul ma own w -> a1\nSoftmax sa a1 -> a2\n"
+               "Add aa a2 both -> r\noutput r\nend\n"
+               "graph b\nMatMul mb shown w -> b1\nMul bb b1 both -> r\n"
+               "output r\nend\n"
+               "Softmax own x -> own\nLogSoftmax both x -> both\n"
+               "MatMul shown x w -> shown\nIdentity i shown -> z\n"
+               "If n c -> q then_branch=g:a else_branch=g:b\n"
+               "Softmax end q -> y\n",
+               &l);
+    assert_int_equal(guard_of(&l, "own"), GUARD_IF);
+    assert_int_equal(guard_of(&l, "ma"), GUARD_IF);
+    assert_int_equal(guard_of(&l, "sa"), GUARD_IF);
+    assert_int_equal(guard_of(&l, "mb"), GUARD_UNLESS);
+    assert_int_equal(guard_of(&l, "both"), GUARD_NONE);
+    assert_int_equal(guard_of(&l, "shown"), GUARD_NONE);
+    assert_int_equal(guard_of(&l, "end"), GUARD_NONE);
+    assert_int_equal(guard_of(&l, "n"), GUARD_NONE);
+    /* The condition lives as long as somebody asks. */
+    for (uint32_t i = 0; i < l.n_layer; i++) {
+        const struct layer *const g = &l.layer[i];
+        if (g->guard != GUARD_NONE) {
+            assert_int_equal(g->in[g->n_in].buf, l.input[1].buf);
+        }
+    }
+}
+
+/* Of a side in a side the outer one counts; a Where by many is no choice. */
+static void lower__guards_by_the_outer_side(void **state)
+{
+    struct fixture *f = *state;
+    struct layers l;
+    lower_text(f,
+               "opset 13\ninput x f32 4x8\ninput c bool 1\ninput d bool -\n"
+               "input m bool 4x8\noutput y\noutput z\n"
+               "graph p\nSoftmax sp x -> r\noutput r\nend\n"
+               "graph q\nLogSoftmax sq x -> r\noutput r\nend\n"
+               "graph a\nIf in d -> s then_branch=g:p else_branch=g:q\n"
+               "output s\nend\n"
+               "graph b\nNeg nb x -> s\noutput s\nend\n"
+               "If n c -> y then_branch=g:a else_branch=g:b\n"
+               "Softmax s1 x -> t1 axis=i:0\nLogSoftmax s2 x -> t2 axis=i:0\n"
+               "Where w m t1 t2 -> z\n",
+               &l);
+    const uint32_t condition = l.input[1].buf;
+    assert_int_equal(guard_of(&l, "sp"), GUARD_IF);
+    assert_int_equal(guard_of(&l, "sq"), GUARD_IF);
+    assert_int_equal(guard_of(&l, "in"), GUARD_IF);
+    assert_int_equal(guard_of(&l, "nb"), GUARD_UNLESS);
+    assert_int_equal(guard_of(&l, "s1"), GUARD_NONE);
+    assert_int_equal(guard_of(&l, "s2"), GUARD_NONE);
+    for (uint32_t i = 0; i < l.n_layer; i++) {
+        const struct layer *const g = &l.layer[i];
+        assert_true(g->guard == GUARD_NONE || g->in[g->n_in].buf == condition);
+    }
+}
+
 static void lower__names_the_node_it_cannot_lower(void **state)
 {
     struct fixture *f = *state;
@@ -891,6 +970,8 @@ int main(void)
         FIXTURE_TEST(lower__computes_nothing_that_nobody_reads),
         FIXTURE_TEST(lower__puts_states_in_the_place_of_inputs),
         FIXTURE_TEST(lower__scatters_into_a_state),
+        FIXTURE_TEST(lower__guards_what_one_side_of_an_if_reads),
+        FIXTURE_TEST(lower__guards_by_the_outer_side),
         FIXTURE_TEST(lower__names_the_node_it_cannot_lower),
         FIXTURE_TEST(lower__refuses_a_state_of_another_shape),
         FIXTURE_TEST(lower__survives_failure_of_each_request_for_memory),

@@ -35,7 +35,7 @@ static struct span make_entries(struct fixture *f, uint32_t kernel_id,
     static const struct flx_buf bufs[] = {{4, 16, 0, 1, 1}, {2, 8, 0, 1, 0}};
     static const uint16_t args[] = {1, 0, FLX_BUF_NONE};
     static const struct flx_layer layers[] = {
-        {0, 3, 0, 2, 1, 1, 0, 1, 8, 5, 3, 64}};
+        {0, 3, 0, 2, 1, 1, 0, 1, 8, 2, 5, 3, 64}};
     static const struct flx_chunk chunks[] = {
         {64, 128, 128, 0xdeadbeef, 0, 0, 0, 0, 1, FLX_CODEC_RAW}};
     static const struct flx_io in = {"in", 1, 0, 64, 2, {4, 4}};
@@ -124,6 +124,7 @@ static void parse__gives_back_what_the_compiler_wrote(void **state)
     assert_int_equal(t->buf[0].row_bytes, 16);
     assert_int_equal(t->buf[0].whole, 1);
     assert_int_equal(t->arg[2], FLX_BUF_NONE);
+    assert_int_equal(t->layer[0].guard, 2);
     assert_int_equal(t->layer[0].scratch_bytes, 64);
     assert_int_equal(t->layer[0].n_chunk, 1);
     assert_true(t->kernel[0].fn == kernel_fn);

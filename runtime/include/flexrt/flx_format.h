@@ -58,6 +58,10 @@ struct flx_name {
     uint64_t macs; /* multiply-adds */
 };
 
+/* A box of a guarded layer is empty unless the first byte of the layer's last
+ * operand, a bool that is held in full and not the kernel's, is 1, or is 0. */
+enum flx_guard { FLX_GUARD_NONE = 0, FLX_GUARD_IF = 1, FLX_GUARD_UNLESS = 2 };
+
 struct flx_layer {
     uint16_t kernel; /* index into flx_model.kernel */
     uint16_t n_arg;
@@ -71,7 +75,8 @@ struct flx_layer {
      * their own: bytes of an index, 4 or 8; else 0. The index of row r is
      * element r of the layer's operand 1, a buffer held in full. The chunks
      * may be those of a convolution tied to the table. */
-    uint16_t index_bytes;
+    uint8_t index_bytes;
+    uint8_t guard;          /* enum flx_guard */
     uint32_t entries;       /* of the table */
     uint32_t panel_entries; /* of a panel */
     uint32_t scratch_bytes; /* least of one thread, a multiple of 64 */
