@@ -26,7 +26,10 @@
 #include "flx_tile.h"
 #include "k_conv.h"
 
-enum { FLX_WINO_MAX_N = 8 };
+enum {
+    FLX_WINO_MAX_N = 8,
+    FLX_WINO_MAX_IN = 64 * FLX_WINO_PLACES(4) /* floats of a tile's block */
+};
 
 /* ---- one-dimensional transforms, in registers --------------------------- */
 
@@ -220,31 +223,23 @@ FLX_INLINE void flx_wino_put(uint32_t n, const flx_v *d, float *dst,
 
 /* ---- two-dimensional transforms ------------------------------------------ */
 
-/* One input tile, c channels: p[y * n + x] -> v[place * plane]. Asks for what
- * is `ask` floats further: pixels are too far apart for the processor to see
- * which comes next. */
-FLX_INLINE void flx_wino_in(uint32_t m, const float *const *p, size_t ask,
-                            uint32_t c, float *v, size_t plane)
+/* One input tile, c channels from row[y][x * pix] on -> v[place * plane]. Asks
+ * for the last m columns of what lies `ask` floats further, and for the places
+ * of the next 16 channels: pixels and planes are too far apart for the
+ * processor to see which comes next. */
+FLX_INLINE void flx_wino_in(uint32_t m, const float *const *row, size_t pix,
+                            size_t ask, uint32_t c, float *v, size_t plane)
 {
     const uint32_t n = m + 2;
     float tmp[FLX_WINO_MAX_N * FLX_WINO_MAX_N * FLX_LANES];
     flx_v d[FLX_WINO_MAX_N];
     for (uint32_t k = 0; k < c; k += FLX_LANES) {
         for (uint32_t y = 0; y < n; y++) {
-            const float *const *q = p + y * n;
-            for (uint32_t x = 0; k % 16 == 0 && x < n; x++) {
-                flx_prefetch(q[x] + k + ask);
+            const float *const p = row[y] + k;
+            for (uint32_t x = 2; k % 16 == 0 && x < n; x++) {
+                flx_prefetch(p + x * pix + ask);
             }
-            d[0] = flx_load(q[0] + k);
-            d[1] = flx_load(q[1] + k);
-            d[2] = flx_load(q[2] + k);
-            d[3] = flx_load(q[3] + k);
-            d[4] = flx_load(q[4] + k);
-            d[5] = flx_load(q[5] + k);
-            if (n > 6) {
-                d[6] = flx_load(q[6] + k);
-                d[7] = flx_load(q[7] + k);
-            }
+            flx_wino_get(n, d, p, pix);
             flx_wino_b(m, d);
             flx_wino_put(n, d, tmp + (size_t)y * n * FLX_LANES, FLX_LANES);
         }
@@ -252,6 +247,9 @@ FLX_INLINE void flx_wino_in(uint32_t m, const float *const *p, size_t ask,
             flx_wino_get(n, d, tmp + (size_t)x * FLX_LANES, n * FLX_LANES);
             flx_wino_b(m, d);
             flx_wino_put(n, d, v + k + x * plane, n * plane);
+            for (uint32_t y = 0; k % 16 == 0 && y < n; y++) {
+                flx_prefetch(v + k + 16 + (y * n + x) * plane);
+            }
         }
     }
 }
@@ -293,16 +291,16 @@ FLX_INLINE void flx_wino_weights(uint32_t m, const float *w, size_t step,
 }
 
 /* Out of line: the layers of a model share them. */
-FLX_SHARED void flx_wino4_in(const float *const *p, size_t ask, uint32_t c,
-                             float *v, size_t plane)
+FLX_SHARED void flx_wino4_in(const float *const *row, size_t pix, size_t ask,
+                             uint32_t c, float *v, size_t plane)
 {
-    flx_wino_in(4, p, ask, c, v, plane);
+    flx_wino_in(4, row, pix, ask, c, v, plane);
 }
 
-FLX_SHARED void flx_wino6_in(const float *const *p, size_t ask, uint32_t c,
-                             float *v, size_t plane)
+FLX_SHARED void flx_wino6_in(const float *const *row, size_t pix, size_t ask,
+                             uint32_t c, float *v, size_t plane)
 {
-    flx_wino_in(6, p, ask, c, v, plane);
+    flx_wino_in(6, row, pix, ask, c, v, plane);
 }
 
 /* ---- the product ---------------------------------------------------------- *
@@ -488,6 +486,7 @@ FLX_INLINE void flx_wino_mul(uint32_t m, uint32_t c,
         const uint32_t more = job->n_unit * (p + 1) / n_place - from;
         const float *const v_next = v + a->v_plane;
         const float *const u_next = u + FLX_WINO_U_PLANE(c);
+        const float *const s_next = s + a->s_plane;
 #if FLX_LANES == 16
         /* Tiles by 12, the rest by 8 and 4. */
         const uint32_t rest = n_tile % 12;
@@ -495,7 +494,9 @@ FLX_INLINE void flx_wino_mul(uint32_t m, uint32_t c,
         for (uint32_t i = 0; i < n_tile;) {
             const size_t at = (size_t)i * c;
             float *si = s + i * FLX_PANEL;
-            const float *un = u_next + (i > 0) * u_step;
+            const float *un = i == 0    ? u_next
+                              : i <= 12 ? u_next + u_step
+                                        : s_next;
 #define FLX_WINO_CALL(NAME)                                                    \
     NAME(c, v + at, v_next + at, u, un, si, a->s_step, a->k, a->is_first)
             if (i < by12) {
@@ -589,27 +590,80 @@ FLX_INLINE struct flx_wino_at flx_wino_tile_at(uint32_t m, uint32_t r0,
     return (struct flx_wino_at){r0 + tile / n_x * m, tile % n_x * m};
 }
 
-/* Where the input pixels of a tile are, for channels from c0. */
-FLX_INLINE void flx_wino_pixels(uint32_t m, const struct flx_conv_arg *a,
-                                const struct flx_conv *v, struct flx_wino_at at,
-                                uint32_t c0, const float **p)
+/* Where a tile's input lies: n rows from column x on, of which rows [y0, y1)
+ * and columns [x0, x1) are inside the image. */
+struct flx_wino_tile {
+    const float *row[FLX_WINO_MAX_N]; /* at column x0; of rows inside */
+    uint32_t y0;
+    uint32_t y1;
+    uint32_t x0;
+    uint32_t x1;
+};
+
+/* Of n from `from` on, those in [0, size). */
+FLX_INLINE void flx_wino_inside(int32_t from, uint32_t n, uint32_t size,
+                                uint32_t *i0, uint32_t *i1)
 {
-    const uint32_t n = m + 2;
+    *i0 = flx_min_u(n, (uint32_t)(from < 0 ? -from : 0));
+    const int32_t left = (int32_t)size - from;
+    *i1 = left < (int32_t)*i0 ? *i0 : flx_min_u(n, (uint32_t)left);
+}
+
+FLX_INLINE void flx_wino_find(uint32_t m, const struct flx_conv_arg *a,
+                              const struct flx_conv *v, struct flx_wino_at at,
+                              struct flx_wino_tile *t)
+{
     const uint32_t image = at.r / a->out_rows;
-    const uint32_t y0 = at.r - image * a->out_rows - (uint32_t)a->pad_top;
-    const uint32_t x0 = at.x - (uint32_t)a->pad_left;
+    const int32_t y = (int32_t)(at.r - image * a->out_rows) - a->pad_top;
+    const int32_t x = (int32_t)at.x - a->pad_left;
     /* Rows that no output of the image needs may not be in memory. */
     const uint32_t rows =
         flx_min_u(a->in_rows, a->out_rows + 2 - (uint32_t)a->pad_top);
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t y = y0 + i;
-        const float *row =
-            y < rows ? flx_image_row(&v->in, image, y) + c0 : flx_zero;
-        for (uint32_t j = 0; j < n; j++) {
-            const uint32_t x = x0 + j;
-            p[i * n + j] = y < rows && x < a->in_w ? row + (size_t)x * a->in_pix
-                                                   : flx_zero;
+    flx_wino_inside(y, m + 2, rows, &t->y0, &t->y1);
+    flx_wino_inside(x, m + 2, a->in_w, &t->x0, &t->x1);
+    for (uint32_t i = t->y0; i < t->y1; i++) {
+        t->row[i] = flx_image_row(&v->in, image, (uint32_t)(y + (int32_t)i)) +
+                    (size_t)(x + (int32_t)t->x0) * a->in_pix;
+    }
+}
+
+/* c channels from c0 of an input tile -> v, as flx_wino_in; zeros are put
+ * around what is inside the image. */
+FLX_INLINE void flx_wino_in_tile(uint32_t m, const struct flx_conv_arg *a,
+                                 const struct flx_wino_tile *t, size_t ask,
+                                 uint32_t c0, uint32_t c, float *v,
+                                 size_t plane)
+{
+    const uint32_t n = m + 2;
+    float edge[FLX_WINO_MAX_IN];
+    const float *row[FLX_WINO_MAX_N];
+    size_t pix = a->in_pix;
+    if (t->y1 - t->y0 == n && t->x1 - t->x0 == n) {
+        for (uint32_t y = 0; y < n; y++) {
+            row[y] = t->row[y] + c0;
         }
+    } else {
+        pix = c;
+        for (uint32_t i = 0; i < n * n * c; i += FLX_LANES) {
+            flx_store(edge + i, flx_splat(0.0f));
+        }
+        for (uint32_t y = 0; y < n; y++) {
+            row[y] = edge + (size_t)y * n * c;
+            for (uint32_t x = t->x0; y >= t->y0 && y < t->y1 && x < t->x1;
+                 x++) {
+                const float *from =
+                    t->row[y] + (size_t)(x - t->x0) * a->in_pix + c0;
+                for (uint32_t k = 0; k < c; k += FLX_LANES) {
+                    flx_store(edge + (size_t)(y * n + x) * c + k,
+                              flx_load(from + k));
+                }
+            }
+        }
+    }
+    if (m == 4) {
+        flx_wino4_in(row, pix, ask, c, v, plane);
+    } else {
+        flx_wino6_in(row, pix, ask, c, v, plane);
     }
 }
 
@@ -762,7 +816,7 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
         const uint32_t strip = unit / n_pair;
         const uint32_t p0 = call->p0 + (unit - strip * n_pair) * FLX_WINO_PAIR;
         const uint32_t n_panel = flx_min_u(FLX_WINO_PAIR, call->p1 - p0);
-        const float *p[FLX_WINO_MAX_N * FLX_WINO_MAX_N];
+        struct flx_wino_tile in;
         if (filled != strip) {
             flx_share(n_quad, strip, n_strip, &t0, &t1);
             t0 *= 4;
@@ -771,21 +825,15 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
                 /* Spare tiles of the last strip repeat its last. */
                 const struct flx_wino_at at = flx_wino_tile_at(
                     m, call->r0, n_x, flx_min_u(t, n_tile - 1));
+                flx_wino_find(m, a, &cv, at, &in);
                 for (uint32_t b = 0; b < n_block; b++) {
                     const uint32_t c0 = b * block;
                     const uint32_t c = flx_min_u(block, a->in_c - c0);
                     float *to = v + b * n_place * v_plane + (t - t0) * block;
-                    flx_wino_pixels(m, a, &cv, at, c0, p);
                     /* The next block, else the next tile. */
-                    const size_t ask = b + 1 < n_block ? block
-                                       : n_block == 1
-                                           ? (size_t)m * a->in_pix
-                                           : (size_t)m * a->in_pix - c0;
-                    if (m == 4) {
-                        flx_wino4_in(p, ask, c, to, v_plane);
-                    } else {
-                        flx_wino6_in(p, ask, c, to, v_plane);
-                    }
+                    const size_t ask =
+                        b + 1 < n_block ? block : (size_t)m * a->in_pix - c0;
+                    flx_wino_in_tile(m, a, &in, ask, c0, c, to, v_plane);
                 }
             }
             filled = strip;

@@ -25,11 +25,11 @@
  * 4. */
 #define FLX_WINO_MIN(A, B) ((A) < (B) ? (A) : (B))
 #define FLX_WINO_FIT(M, C)                                                     \
-    ((C) <= 32u ? 24u                                                          \
-     : (C) <= 64u                                                              \
-         ? ((M) == 4u ? 48u : 32u)                                             \
-         : FLX_WINO_MIN((M) == 4u ? 28u : 16u,                                 \
-                        524288u / (FLX_WINO_PLACES(M) * (C)) / 4u * 4u + 4u))
+    ((C) <= 32u   ? 24u                                                        \
+     : (C) <= 64u ? ((M) == 4u ? 48u : 32u)                                    \
+                  : FLX_WINO_MIN((M) == 4u ? 28u : 20u,                        \
+                                 (491520u / (FLX_WINO_PLACES(M) * (C)) + 4u) / \
+                                     4u * 4u))
 #define FLX_WINO_TILES(M, C, N)                                                \
     FLX_WINO_MIN(FLX_WINO_FIT(M, C), ((N) + 3u) / 4u * 4u)
 
