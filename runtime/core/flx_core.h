@@ -4,7 +4,8 @@
  * The state lies at the arena's bottom: struct flx, at FLX_STATE_BASE_BYTES
  * one present bit a chunk, after it the decode workspace. Only the thread that
  * calls flx_step touches it, but for `request` (any thread) and, while a load
- * is in flight, the second half of its struct flx_load (whoever runs it). */
+ * is in flight, the second half of its struct flx_load (whoever runs it or one
+ * before it). */
 #ifndef FLEXRT_CORE_FLX_CORE_H
 #define FLEXRT_CORE_FLX_CORE_H
 
@@ -167,7 +168,8 @@ uint32_t flx_crc32c(uint32_t crc, const void *src, uint32_t len);
 /* ---- state ---- */
 
 struct flx_load {
-    _Atomic uint32_t done; /* 0 in flight, else 1 - (the enum flx_err) */
+    _Atomic uint32_t done; /* 0 in flight, else 1 - (the enum flx_err); 1 also
+                              where there was no load yet */
     uint32_t chunk0;
     uint32_t n_chunk;
     uint32_t credit;   /* load instructions complete when this one is */
@@ -178,7 +180,11 @@ struct flx_load {
     /* Progress. */
     uint8_t *next_dst;  /* of the next chunk */
     uint32_t next;      /* chunks that are done */
-    uint32_t n_reading; /* chunks of the read under way; 0: none */
+    uint32_t n_reading; /* chunks left of the read under way; 0: none */
+    uint32_t at;        /* of the next chunk's stored bytes in that read */
+    uint32_t n_summed;  /* bytes of the next chunk, whose checksum is crc */
+    uint32_t crc;
+    uint32_t is_run; /* without a loader thread; 1: no load is before it */
 };
 
 struct flx {

@@ -4,10 +4,11 @@
 
 /* ---- running one load, on whatever thread ---- */
 
-static uint32_t crc_of(const struct flx *rt, const void *src, uint32_t len)
+static uint32_t crc_of(const struct flx *rt, uint32_t crc, const void *src,
+                       uint32_t len)
 {
-    return rt->port.crc32c ? rt->port.crc32c(rt->port.ctx, 0, src, len)
-                           : flx_crc32c(0, src, len);
+    return rt->port.crc32c ? rt->port.crc32c(rt->port.ctx, crc, src, len)
+                           : flx_crc32c(crc, src, len);
 }
 
 static enum flx_err decode(const struct flx *rt, const struct flx_chunk *c,
@@ -36,54 +37,54 @@ static enum flx_err start_read(struct flx_load *load)
 {
     const struct flx *rt = load->rt;
     const struct flx_chunk *c = &rt->model->chunk[load->chunk0 + load->next];
-    if (c->codec != FLX_CODEC_RAW) {
-        load->n_reading = 1;
-        return rt->port.start_read(rt->port.ctx, c->blob_off,
-                                   flx_decode_work(rt), c->stored_bytes);
-    }
+    const bool is_raw = c->codec == FLX_CODEC_RAW;
+    const uint32_t align = rt->port.read_align > 1 ? rt->port.read_align : 1;
     uint32_t n = 1;
-    uint32_t off = c->blob_off;
-    uint32_t len = c->raw_bytes;
-    while (load->next + n < load->n_chunk && c[n].codec == FLX_CODEC_RAW &&
-           c[n].blob_off == off + len) {
+    uint32_t len = c->stored_bytes;
+    uint32_t before = 0;
+    uint8_t *dst = is_raw ? load->next_dst : flx_decode_work(rt);
+    while (is_raw && load->next + n < load->n_chunk &&
+           c[n].codec == FLX_CODEC_RAW && c[n].blob_off == c->blob_off + len) {
         len += c[n].raw_bytes;
         n++;
     }
-    load->n_reading = n;
-    uint8_t *dst = load->next_dst;
-    if (load->picks) {
-        const uint32_t unit = rt->port.read_align > 1 ? rt->port.read_align : 1;
-        const uint32_t before = off % unit;
-        return rt->port.start_read(rt->port.ctx, off - before, dst,
-                                   FLX_ROUND_UP(len + before, unit));
-    }
-    const uint32_t align = rt->port.read_align;
     /* Around a resident there are others, which may be in use: not one byte
      * more than it. Any other load has room for whole units. */
-    if (align > 1 && !load->resident) {
-        const uint32_t before = off % align;
-        off -= before;
-        dst -= before;
+    if (is_raw && !load->resident) {
+        before = c->blob_off % align;
+        dst -= load->picks ? 0 : before;
         len = FLX_ROUND_UP(len + before, align);
     }
-    return rt->port.start_read(rt->port.ctx, off, dst, len);
+    const enum flx_err err =
+        rt->port.start_read(rt->port.ctx, c->blob_off - before, dst, len);
+    load->n_reading = err == FLX_OK ? n : 0;
+    load->at = before;
+    load->n_summed = 0;
+    load->crc = 0;
+    return err;
 }
 
-/* Verifies and decodes what start_read has brought. */
-static enum flx_err accept_read(struct flx_load *load)
+/* Verifies what has come of the read under way, and decodes: FLX_PENDING when
+ * that are not all of its chunks. A chunk is summed while the rest of it is on
+ * its way. */
+static enum flx_err accept_read(struct flx_load *load, uint32_t n_in)
 {
     const struct flx *rt = load->rt;
     for (; load->n_reading > 0; load->n_reading--, load->next++) {
         const struct flx_chunk *c =
             &rt->model->chunk[load->chunk0 + load->next];
         const bool is_raw = c->codec == FLX_CODEC_RAW;
-        if (load->picks && rt->port.read_align > 1) {
-            memmove(load->next_dst,
-                    load->next_dst + c->blob_off % rt->port.read_align,
-                    c->raw_bytes);
+        uint8_t *stored = is_raw ? load->next_dst : flx_decode_work(rt);
+        stored += load->picks ? load->at : 0;
+        uint32_t n = n_in > load->at ? n_in - load->at : 0;
+        n = n < c->stored_bytes ? n : c->stored_bytes;
+        load->crc =
+            crc_of(rt, load->crc, stored + load->n_summed, n - load->n_summed);
+        load->n_summed = n;
+        if (n < c->stored_bytes) {
+            return FLX_PENDING;
         }
-        const uint8_t *stored = is_raw ? load->next_dst : flx_decode_work(rt);
-        if (crc_of(rt, stored, c->stored_bytes) != c->crc) {
+        if (load->crc != c->crc) {
             return FLX_E_CHECKSUM;
         }
         if (!is_raw) {
@@ -91,10 +92,59 @@ static enum flx_err accept_read(struct flx_load *load)
             if (err != FLX_OK) {
                 return err;
             }
+        } else if (stored != load->next_dst) {
+            memmove(load->next_dst, stored, c->raw_bytes);
         }
         load->next_dst += c->raw_bytes;
+        load->at += c->stored_bytes;
+        load->n_summed = 0;
+        load->crc = 0;
     }
     return FLX_OK;
+}
+
+/* Begins the first reads of the loads after this one, as many as the port takes
+ * at once: reads end in the order in which they began, so that each load before
+ * has begun its last. One that fails to start is tried again in its turn. Only
+ * one compressed chunk at a time is in the workspace. */
+static void start_ahead(const struct flx_load *load)
+{
+    struct flx *rt = load->rt;
+    for (uint32_t n = 1; n < rt->port.n_reads && n < FLX_MAX_IN_FLIGHT &&
+                         load->next + load->n_reading == load->n_chunk;
+         n++) {
+        struct flx_load *after =
+            &rt->queue[((uint32_t)(load - rt->queue) + 1) % FLX_MAX_IN_FLIGHT];
+        if (atomic_load_explicit(&after->done, memory_order_acquire) != 0) {
+            return;
+        }
+        if (after->n_reading == 0 &&
+            (rt->model->chunk[after->chunk0].codec != FLX_CODEC_RAW ||
+             start_read(after) != FLX_OK)) {
+            return;
+        }
+        load = after;
+    }
+}
+
+/* Moves the read under way on and takes in what has come. After an error
+ * nothing of it is on its way. */
+static enum flx_err continue_read(struct flx_load *load, int wait)
+{
+    const struct flx *rt = load->rt;
+    uint32_t n_in = 0;
+    const enum flx_err read = rt->port.finish_read(rt->port.ctx, wait, &n_in);
+    if (read < 0) {
+        return read;
+    }
+    const enum flx_err err =
+        accept_read(load, read == FLX_OK ? UINT32_MAX : n_in);
+    if (err < 0 && read == FLX_PENDING) {
+        while (rt->port.finish_read(rt->port.ctx, 1, &n_in) == FLX_PENDING) {
+            n_in = 0;
+        }
+    }
+    return err < 0 ? err : read;
 }
 
 /* As far as it goes: FLX_PENDING only without `wait`. */
@@ -113,16 +163,15 @@ static enum flx_err advance(struct flx_load *load, int wait)
             err = start_read(load);
         } else {
             do {
-                err = rt->port.finish_read(rt->port.ctx, wait);
+                start_ahead(load);
+                err = continue_read(load, wait);
             } while (err == FLX_PENDING && wait);
-            if (err == FLX_OK) {
-                err = accept_read(load);
-            }
         }
     }
     return err;
 }
 
+/* A load's time is that in which none before it is under way. */
 static void trace(const struct flx_load *load, int end)
 {
     const struct flx *rt = load->rt;
@@ -211,10 +260,12 @@ static void enqueue(struct flx *rt, uint32_t chunk0, uint32_t n, uint8_t *dst,
     load->next_dst = dst;
     load->next = 0;
     load->n_reading = 0;
-    atomic_store_explicit(&load->done, 0, memory_order_relaxed);
+    load->is_run = 0;
     if (load->resident) {
         mark_present(rt, load, true);
     }
+    /* From here on who runs the load before may begin it. */
+    atomic_store_explicit(&load->done, 0, memory_order_release);
     if (rt->port.submit) {
         rt->port.submit(rt->port.ctx, load);
     }
@@ -255,7 +306,8 @@ static void run_here(const struct flx *rt, struct flx_load *load, int wait)
     if (rt->port.submit || is_done(load, &err)) {
         return;
     }
-    if (load->next == 0 && load->n_reading == 0) {
+    if (!load->is_run) {
+        load->is_run = 1;
         trace(load, 0);
     }
     err = advance(load, wait);

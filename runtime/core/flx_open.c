@@ -84,7 +84,8 @@ static enum flx_err check_blob(const struct flx_model *m,
     enum flx_err err = port->start_read(port->ctx, 0, arena, len);
     if (err == FLX_OK) {
         do {
-            err = port->finish_read(port->ctx, 1);
+            uint32_t n_in = 0;
+            err = port->finish_read(port->ctx, 1, &n_in);
         } while (err == FLX_PENDING);
     }
     return err == FLX_OK ? check_blob_head(m, arena) : err;
@@ -127,6 +128,9 @@ static void start(const struct flx_model *m, const struct flx_port *port,
     rt->plan_id = plan_id;
     atomic_init(&rt->request, plan_id);
     atomic_init(&rt->request_us, 0);
+    for (uint32_t i = 0; i < FLX_MAX_IN_FLIGHT; i++) {
+        atomic_init(&rt->queue[i].done, 1);
+    }
     rt->handled = plan_id;
     flx_rewind(rt);
     const uint32_t used = flx_plan_head(rt->plan)->arena_bytes;

@@ -12,18 +12,20 @@ enum flx_err flx_store_mem_start(void *store, uint32_t off, void *dst,
     s->off = off;
     s->left = len;
     s->dst = dst;
+    s->n_in = 0;
     return FLX_OK;
 }
 
-enum flx_err flx_store_mem_finish(void *store, int wait)
+enum flx_err flx_store_mem_finish(void *store, int wait, uint32_t *n_in)
 {
     struct flx_store_mem *s = store;
     const uint32_t n = wait || s->poll_bytes == 0 || s->left < s->poll_bytes
                            ? s->left
                            : s->poll_bytes;
-    memcpy(s->dst, s->blob + s->off, n);
+    memcpy(s->dst + s->n_in, s->blob + s->off, n);
     s->off += n;
-    s->dst += n;
+    s->n_in += n;
     s->left -= n;
+    *n_in = s->n_in;
     return s->left == 0 ? FLX_OK : FLX_PENDING;
 }

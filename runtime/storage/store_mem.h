@@ -21,6 +21,7 @@ struct flx_store_mem {
     /* The read under way. */
     uint32_t off;
     uint32_t left;
+    uint32_t n_in;
     uint8_t *dst;
 };
 
@@ -28,7 +29,7 @@ struct flx_store_mem {
  * FLX_E_STORAGE: the read reaches beyond the blob's end. */
 enum flx_err flx_store_mem_start(void *store, uint32_t off, void *dst,
                                  uint32_t len);
-enum flx_err flx_store_mem_finish(void *store, int wait);
+enum flx_err flx_store_mem_finish(void *store, int wait, uint32_t *n_in);
 
 #ifdef __cplusplus
 }

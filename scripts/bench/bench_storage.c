@@ -3,9 +3,9 @@
  *   bench_storage FILE REQUEST_BYTES TOTAL_BYTES
  *
  * Reads the file's first TOTAL_BYTES (a multiple of REQUEST_BYTES) with direct
- * storage through the port, as flx_load_run does: request after request to the
- * same place, as the slot of a streamed layer, and dd's buffer, is, in large pages
- * as flexrun's arena has. Prints MB/s, the share of a core that this thread took, and the GB/s of the port's
+ * storage through the port, as flx_load_run does: as many requests under way as
+ * the port takes, each to one of as many places, in turns, in large pages as
+ * flexrun's arena has. Prints MB/s, the share of a core that this thread took, and the GB/s of the port's
  * checksum over what was read, from memory and from the cache. Run by
  * scripts/storage-run. */
 #include <stdint.h>
@@ -56,9 +56,24 @@ int main(int argc, char **argv)
     }
     const double begin = seconds(CLOCK_MONOTONIC);
     const double cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
+    const uint32_t n_reads = port.n_reads > 1 ? port.n_reads : 1;
+    const uint32_t n_places =
+        total / request < n_reads ? total / request : n_reads;
+    uint32_t begun = 0;
     for (uint32_t off = 0; off < total; off += request) {
-        if (port.start_read(port.ctx, off, data, request) != FLX_OK ||
-            port.finish_read(port.ctx, 1) != FLX_OK) {
+        for (; begun < total && (begun - off) / request < n_places;
+             begun += request) {
+            uint8_t *dst = data + (size_t)(begun / request % n_places) * request;
+            if (port.start_read(port.ctx, begun, dst, request) != FLX_OK) {
+                return 1;
+            }
+        }
+        enum flx_err err = FLX_PENDING;
+        while (err == FLX_PENDING) {
+            uint32_t n_in = 0;
+            err = port.finish_read(port.ctx, 1, &n_in);
+        }
+        if (err != FLX_OK) {
             return 1;
         }
     }

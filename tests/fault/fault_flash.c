@@ -34,13 +34,13 @@ static enum flx_err start_read(void *ctx, uint32_t off, void *dst, uint32_t len)
     return flx_flash_start(&d->flash, off, dst, len);
 }
 
-static enum flx_err finish_read(void *ctx, int wait)
+static enum flx_err finish_read(void *ctx, int wait, uint32_t *n_in)
 {
     struct device *d = ctx;
     if (d->n_late > 0 && --d->n_late == 0) {
         d->ready = 1;
     }
-    return flx_flash_finish(&d->flash, wait && d->n_late == 0);
+    return flx_flash_finish(&d->flash, wait && d->n_late == 0, n_in);
 }
 
 static void open_device(struct device *d, const struct rt_model *m,

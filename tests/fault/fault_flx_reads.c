@@ -16,7 +16,7 @@ static void assert_stopped(const struct rt_session *s)
     struct flx_info info;
     flx_query(s->rt, &info);
     assert_int_equal(info.inside, 0);
-    assert_false(s->store.is_reading);
+    assert_false(s->store.n_reading > 0);
     rt_check_guards(s);
 }
 
@@ -46,7 +46,11 @@ static bool try_runs(const struct rt_model *m, enum rt_port kind, uint32_t plan,
     /* A fault in the last run's tail is the next one's. */
     n_error += flx_run(s.rt) != FLX_OK;
     rt_run_once(&s, 9);
-    assert_int_equal(n_error, happened && fault != FAULT_STALL);
+    /* What fails to start ahead of its turn is started again in it. */
+    const bool may_recover = fault == FAULT_START && s.port.n_reads > 1;
+    if (!may_recover || n_error > 0) {
+        assert_int_equal(n_error, happened && fault != FAULT_STALL);
+    }
     rt_close(&s);
     return happened;
 }
@@ -68,8 +72,9 @@ static void reads__that_fail_end_the_run_and_nothing_else(void **state)
         for (uint32_t plan = 0; plan < RT_N_PLAN; plan++) {
             for (uint32_t fault = FAULT_START; fault <= FAULT_STALL; fault++) {
                 static const enum rt_port k_port[] = {
-                    RT_PORT_SYNC, RT_PORT_POLLED, RT_PORT_LOADER};
-                for (uint32_t i = 0; i < 3; i++) {
+                    RT_PORT_SYNC, RT_PORT_POLLED, RT_PORT_AHEAD, RT_PORT_LOADER,
+                    RT_PORT_THREADS};
+                for (uint32_t i = 0; i < 5; i++) {
                     uint64_t k = 0;
                     while (
                         try_runs(&m, k_port[i], plan, (enum fault)fault, k)) {

@@ -43,10 +43,11 @@ static enum flx_err start_read(void *ctx, uint32_t off, void *dst, uint32_t len)
     return FLX_OK;
 }
 
-static enum flx_err finish_read(void *ctx, int wait)
+static enum flx_err finish_read(void *ctx, int wait, uint32_t *n_in)
 {
     (void)ctx;
     (void)wait;
+    (void)n_in;
     return FLX_OK;
 }
 

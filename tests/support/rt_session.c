@@ -16,10 +16,10 @@ static enum flx_err start_read(void *ctx, uint32_t off, void *dst, uint32_t len)
     return fault_store_start(&s->store, off, dst, len);
 }
 
-static enum flx_err finish_read(void *ctx, int wait)
+static enum flx_err finish_read(void *ctx, int wait, uint32_t *n_in)
 {
     struct rt_session *s = ctx;
-    return fault_store_finish(&s->store, wait);
+    return fault_store_finish(&s->store, wait, n_in);
 }
 
 static void submit(void *ctx, struct flx_load *load)
@@ -81,11 +81,18 @@ void rt_prepare(struct rt_session *s, const struct rt_model *m,
     memset(s, 0, sizeof *s);
     s->m = m;
     fault_store_init(&s->store, m->blob, m->model.blob_bytes,
-                     kind == RT_PORT_POLLED ? 40 : 0);
+                     kind == RT_PORT_POLLED || kind == RT_PORT_AHEAD ? 40
+                     : kind == RT_PORT_THREADS                       ? 100
+                                                                     : 0);
+    if (kind == RT_PORT_AHEAD || kind == RT_PORT_THREADS) {
+        s->store.n_reads = FAULT_MAX_READS;
+        s->store.wait_is_a_poll = kind == RT_PORT_THREADS;
+    }
     s->port = (struct flx_port){
         .ctx = s,
         .start_read = start_read,
         .finish_read = finish_read,
+        .n_reads = s->store.n_reads,
         .decode = flx_zstd_decode,
         .release = release,
         .acquire = acquire,

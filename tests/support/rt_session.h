@@ -18,9 +18,11 @@
 enum rt_port {
     RT_PORT_SYNC,    /* a read is done when it is asked for */
     RT_PORT_POLLED,  /* 40 bytes between two boxes */
+    RT_PORT_AHEAD,   /* the same, and four reads at once */
     RT_PORT_MAP,     /* the blob in place, loads copy */
     RT_PORT_LOADER,  /* the POSIX port's loader thread */
-    RT_PORT_THREADS, /* that and 3 compute threads */
+    RT_PORT_THREADS, /* that and 3 compute threads; four reads at once, that
+                        come in parts */
     RT_N_PORT
 };
 

@@ -157,7 +157,14 @@ static void file__reads_any_range_and_no_byte_more(void **state)
             assert_int_equal(
                 port.start_read(port.ctx, k_read[i][0], dst, k_read[i][1]),
                 FLX_OK);
-            assert_int_equal(port.finish_read(port.ctx, 1), FLX_OK);
+            uint32_t n_in = 0;
+            enum flx_err err = FLX_PENDING;
+            while (err == FLX_PENDING) {
+                const uint32_t before = n_in;
+                err = port.finish_read(port.ctx, 1, &n_in);
+                assert_true(err == FLX_OK || n_in > before);
+            }
+            assert_int_equal(err, FLX_OK);
             assert_memory_equal(dst, bytes + k_read[i][0], k_read[i][2]);
             for (uint32_t k = k_read[i][1]; k < CAP; k++) {
                 assert_int_equal(dst[k], 0);
@@ -166,13 +173,71 @@ static void file__reads_any_range_and_no_byte_more(void **state)
         static const uint32_t k_bad[][2] = {
             {LEN, 1}, {0, LEN + 1}, {CAP, 4096}, {12288, 8192}, {LEN + 9, 1}};
         for (uint32_t i = 0; i < sizeof k_bad / sizeof *k_bad; i++) {
-            (void)port.start_read(port.ctx, k_bad[i][0], dst, k_bad[i][1]);
-            assert_int_equal(port.finish_read(port.ctx, 1), FLX_E_STORAGE);
+            assert_int_equal(
+                port.start_read(port.ctx, k_bad[i][0], dst, k_bad[i][1]),
+                FLX_E_STORAGE);
         }
         flx_posix_close(&p);
     }
     flx_posix_arena_free(bytes, CAP);
     flx_posix_arena_free(dst, CAP + 4096);
+}
+
+/* As many reads under way as the port takes, of all sizes: each brings its own
+ * bytes, the oldest first. */
+static void file__reads_as_many_at_once_as_it_says(void **state)
+{
+    struct fixture *f = *state;
+    enum { UNIT = 4096, N_UNIT = 1024, N_READ = 400, SLOT = 400 * UNIT };
+    const char *path = fixture_temp_path(f, "bytes");
+    const uint32_t len = N_UNIT * UNIT;
+    uint8_t *bytes = flx_posix_arena(len, UNIT);
+    uint8_t *dst = flx_posix_arena(FLX_MAX_IN_FLIGHT * SLOT, UNIT);
+    for (uint32_t i = 0; i < len; i++) {
+        bytes[i] = (uint8_t)(i * 7 + i / UNIT * 13);
+    }
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, len, file), len);
+    assert_int_equal(fclose(file), 0);
+    for (uint32_t s = FLX_POSIX_CACHED; s <= FLX_POSIX_DIRECT; s++) {
+        struct flx_posix p;
+        struct flx_port port;
+        assert_int_equal(
+            flx_posix_open(&p, path, (enum flx_posix_storage)s, 1, &port),
+            FLX_OK);
+        uint32_t off[N_READ];
+        uint32_t n[N_READ];
+        uint32_t begun = 0;
+        uint32_t random = 1;
+        for (uint32_t i = 0; i < N_READ; i++) {
+            for (; begun < N_READ && begun - i < port.n_reads; begun++) {
+                random = random * 1664525u + 1013904223u;
+                /* Mostly small; some that come in several pieces. */
+                const uint32_t most = random >> 28 == 0 ? 399 : 8;
+                n[begun] = (1 + (random >> 8) % most) * UNIT;
+                off[begun] = (random >> 4) % (N_UNIT - n[begun] / UNIT) * UNIT;
+                uint8_t *slot = dst + begun % FLX_MAX_IN_FLIGHT * SLOT;
+                memset(slot, 0, n[begun]);
+                assert_int_equal(
+                    port.start_read(port.ctx, off[begun], slot, n[begun]),
+                    FLX_OK);
+            }
+            enum flx_err err = FLX_PENDING;
+            while (err == FLX_PENDING) {
+                uint32_t n_in = 0;
+                err = port.finish_read(port.ctx, random >> 31 != 0, &n_in);
+                assert_memory_equal(dst + i % FLX_MAX_IN_FLIGHT * SLOT,
+                                    bytes + off[i], n_in);
+            }
+            assert_int_equal(err, FLX_OK);
+            assert_memory_equal(dst + i % FLX_MAX_IN_FLIGHT * SLOT,
+                                bytes + off[i], n[i]);
+        }
+        flx_posix_close(&p);
+    }
+    flx_posix_arena_free(bytes, len);
+    flx_posix_arena_free(dst, FLX_MAX_IN_FLIGHT * SLOT);
 }
 
 struct tally {
@@ -258,6 +323,7 @@ int main(void)
         FIXTURE_TEST(posix__says_what_is_wrong_with_a_file),
         FIXTURE_TEST(posix__reports_a_truncated_file_at_the_read),
         FIXTURE_TEST(file__reads_any_range_and_no_byte_more),
+        FIXTURE_TEST(file__reads_as_many_at_once_as_it_says),
         FIXTURE_TEST(parallel__runs_each_part_once),
         FIXTURE_TEST(arena__is_aligned_and_gives_pages_back),
     };

@@ -36,13 +36,14 @@ static void store__brings_what_is_asked_for(void **state)
     (void)state;
     uint8_t blob[BYTES];
     uint8_t dst[BYTES + 1];
+    uint32_t n_in = 0;
     fill(blob);
     struct flx_store_mem s = {.blob = blob, .bytes = BYTES};
     for (uint32_t off = 0; off <= BYTES; off += 7) {
         memset(dst, 0xee, sizeof dst);
         assert_int_equal(flx_store_mem_start(&s, off, dst, BYTES - off),
                          FLX_OK);
-        assert_int_equal(flx_store_mem_finish(&s, 0), FLX_OK);
+        assert_int_equal(flx_store_mem_finish(&s, 0, &n_in), FLX_OK);
         assert_read(dst, off, BYTES - off);
     }
 }
@@ -52,18 +53,20 @@ static void store__brings_a_part_at_each_poll(void **state)
     (void)state;
     uint8_t blob[BYTES];
     uint8_t dst[BYTES + 1];
+    uint32_t n_in = 0;
     fill(blob);
     struct flx_store_mem s = {.blob = blob, .bytes = BYTES, .poll_bytes = 30};
     memset(dst, 0xee, sizeof dst);
     assert_int_equal(flx_store_mem_start(&s, 0, dst, 90), FLX_OK);
-    assert_int_equal(flx_store_mem_finish(&s, 0), FLX_PENDING);
+    assert_int_equal(flx_store_mem_finish(&s, 0, &n_in), FLX_PENDING);
+    assert_int_equal(n_in, 30);
     assert_int_equal(dst[30], 0xee);
-    assert_int_equal(flx_store_mem_finish(&s, 0), FLX_PENDING);
-    assert_int_equal(flx_store_mem_finish(&s, 0), FLX_OK);
+    assert_int_equal(flx_store_mem_finish(&s, 0, &n_in), FLX_PENDING);
+    assert_int_equal(flx_store_mem_finish(&s, 0, &n_in), FLX_OK);
     assert_read(dst, 0, 90);
     assert_int_equal(flx_store_mem_start(&s, 3, dst, 90), FLX_OK);
-    assert_int_equal(flx_store_mem_finish(&s, 0), FLX_PENDING);
-    assert_int_equal(flx_store_mem_finish(&s, 1), FLX_OK);
+    assert_int_equal(flx_store_mem_finish(&s, 0, &n_in), FLX_PENDING);
+    assert_int_equal(flx_store_mem_finish(&s, 1, &n_in), FLX_OK);
     assert_read(dst, 3, 90);
 }
 
@@ -88,6 +91,7 @@ static void flash__gives_words_as_bytes_between_polls(void **state)
     uint8_t blob[BYTES];
     uint32_t word[BYTES / 4];
     uint8_t dst[BYTES + 1];
+    uint32_t n_in = 0;
     fill(blob);
     for (uint32_t i = 0; i < BYTES / 4; i++) {
         const uint8_t *b = blob + (size_t)4 * i;
@@ -99,7 +103,8 @@ static void flash__gives_words_as_bytes_between_polls(void **state)
         memset(dst, 0xee, sizeof dst);
         assert_int_equal(flx_flash_start(&f, 8, dst, len), FLX_OK);
         uint32_t n_polls = 1;
-        while (flx_flash_finish(&f, 0) == FLX_PENDING) {
+        while (flx_flash_finish(&f, 0, &n_in) == FLX_PENDING) {
+            assert_int_equal(n_in, 20 * n_polls);
             n_polls++;
         }
         assert_int_equal(n_polls, (len + 19) / 20);
@@ -107,7 +112,7 @@ static void flash__gives_words_as_bytes_between_polls(void **state)
     }
     assert_true(f.n_polls > 0);
     assert_int_equal(flx_flash_start(&f, 0, dst, BYTES), FLX_OK);
-    assert_int_equal(flx_flash_finish(&f, 1), FLX_OK);
+    assert_int_equal(flx_flash_finish(&f, 1, &n_in), FLX_OK);
     assert_int_equal(flx_flash_start(&f, 2, dst, 4), FLX_E_STORAGE);
     assert_int_equal(flx_flash_start(&f, 96, dst, 5), FLX_E_STORAGE);
 }

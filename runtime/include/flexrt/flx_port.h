@@ -51,10 +51,17 @@ struct flx_port {
 
     /* Storage, one of two. `map`: the whole blob is addressable at this
      * address, for the life of the runtime (mapped flash, RAM). Otherwise
-     * start_read begins to read [off, off + len) of the blob to dst and
-     * finish_read completes it: FLX_OK, an error, or FLX_PENDING if `wait` is
-     * 0 and it is still on its way. One read at a time. A synchronous store
-     * reads in start_read and returns the result in finish_read.
+     * start_read begins to read [off, off + len) of the blob to dst, and
+     * finish_read is about the oldest read that has begun: FLX_OK, all of it
+     * has come; an error: no byte of it is written any more; or FLX_PENDING, it
+     * is still on its way, and dst[0 .. *n_in) has come, which is summed while
+     * the rest does. *n_in is 0 before the call and need not be set; it never
+     * falls during a read. With `wait`, it returns when there is more.
+     * A synchronous store reads in start_read or finish_read.
+     *
+     * n_reads: reads that may be under way at once, so that storage does not
+     * wait while a load is summed; 0 and 1: one. A start_read that returns an
+     * error has begun nothing.
      *
      * read_align: 0 or 1 when the store reads any bytes. Else a power of two,
      * and where the model allows it (every chunk raw, align a multiple of
@@ -66,9 +73,10 @@ struct flx_port {
      * ends by way of its own memory. */
     const uint8_t *map;
     uint32_t read_align;
+    uint32_t n_reads;
     enum flx_err (*start_read)(void *ctx, uint32_t off, void *dst,
                                uint32_t len);
-    enum flx_err (*finish_read)(void *ctx, int wait);
+    enum flx_err (*finish_read)(void *ctx, int wait, uint32_t *n_in);
 
     /* Loader thread: queue `load` for flx_load_run, in order; never blocks for
      * long (the core bounds what is in flight). NULL: the core runs loads

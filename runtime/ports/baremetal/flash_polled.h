@@ -27,6 +27,7 @@ struct flx_flash {
     /* The read under way. */
     uint32_t off;
     uint32_t left;
+    uint32_t n_in;
     uint8_t *dst;
 };
 
@@ -35,7 +36,7 @@ struct flx_flash {
  * not been ready for max_idle looks; the next start tries it anew. */
 enum flx_err flx_flash_start(void *flash, uint32_t off, void *dst,
                              uint32_t len);
-enum flx_err flx_flash_finish(void *flash, int wait);
+enum flx_err flx_flash_finish(void *flash, int wait, uint32_t *n_in);
 
 #ifdef __cplusplus
 }

@@ -26,14 +26,63 @@ enum flx_posix_storage {
     FLX_POSIX_MEMORY  /* the whole file mapped; weights can be read in place */
 };
 
-/* Fields are the port's. */
+/* What the system reads meanwhile (Linux's io_uring). Fields are the port's, of
+ * all that follow. */
+struct flx_posix_ring {
+    int fd; /* -1: there is none */
+    void *map;
+    size_t map_bytes;
+    void *request; /* the queue of requests, of struct io_uring_sqe */
+    size_t request_bytes;
+    flx_atomic_u32 *asked_tail;
+    uint32_t asked_mask;
+    uint32_t n_asked; /* requests that the system does not know of yet */
+    uint32_t asked_bytes;
+    flx_atomic_u32 *taken_head;
+    flx_atomic_u32 *taken_tail;
+    uint32_t taken_mask;
+    void *taken; /* the queue of results, of struct io_uring_cqe */
+};
+
+/* A read is made of pieces, which are asked for in order and may come in any.
+ */
+enum { FLX_POSIX_RING = 32 };
+struct flx_posix_piece {
+    uint32_t off;
+    uint8_t *dst;
+    uint32_t len;
+    uint32_t beyond; /* of it, behind the file's end: need not come */
+    uint32_t read;   /* its index in flx_posix.read */
+    uint32_t is_on_its_way;
+    int32_t n; /* else: what has come, or an error */
+};
+
+struct flx_posix_read {
+    uint32_t off;
+    uint8_t *dst;
+    uint32_t len;
+    uint32_t beyond;  /* of it, behind the file's end: need not come */
+    uint32_t n_asked; /* bytes of pieces that were made */
+    uint32_t n_in;    /* bytes that have come, from the first on */
+};
+
 struct flx_posix {
     int fd;
     int direct_fd; /* -1: none */
     void *map;
     size_t map_bytes;
     uint64_t file_bytes;
-    enum flx_err read_err;
+
+    /* Storage: reads in the order in which they began, and the pieces of the
+     * first of them; both are queues. */
+    struct flx_posix_ring ring;
+    struct flx_posix_read read[FLX_MAX_IN_FLIGHT];
+    uint32_t read_head;
+    uint32_t n_read;
+    uint32_t n_cut; /* reads all of whose pieces were made */
+    struct flx_posix_piece piece[FLX_POSIX_RING];
+    uint32_t piece_head;
+    uint32_t n_piece;
 
     /* Loader. */
     pthread_t loader;

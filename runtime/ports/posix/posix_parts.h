@@ -12,7 +12,21 @@ int flx_posix_file_open(struct flx_posix *p, const char *path,
 void flx_posix_file_close(struct flx_posix *p);
 enum flx_err flx_posix_start_read(void *ctx, uint32_t off, void *dst,
                                   uint32_t len);
-enum flx_err flx_posix_finish_read(void *ctx, int wait);
+enum flx_err flx_posix_finish_read(void *ctx, int wait, uint32_t *n_in);
+
+/* posix_ring.c: the rest only where flx_posix_ring_open returned 0. At most
+ * FLX_POSIX_RING reads at once, from `ask` to `take`, by one thread at a time,
+ * which must not end in between. `go` hands over what was asked and returns how
+ * many of the last the system had no room for, which are forgotten; `wait`
+ * returns when there is something to take, or earlier; `take` brings the tag of
+ * a read that is over and its bytes, or the negative of an errno value. */
+int flx_posix_ring_open(struct flx_posix_ring *r);
+void flx_posix_ring_close(struct flx_posix_ring *r);
+void flx_posix_ring_ask(struct flx_posix_ring *r, int fd, uint32_t off,
+                        void *dst, uint32_t len, uint32_t tag);
+uint32_t flx_posix_ring_go(struct flx_posix_ring *r);
+void flx_posix_ring_wait(struct flx_posix_ring *r);
+bool flx_posix_ring_take(struct flx_posix_ring *r, uint32_t *tag, int32_t *n);
 
 /* posix_loader.c */
 int flx_posix_loader_start(struct flx_posix *p);
