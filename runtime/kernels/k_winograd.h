@@ -486,7 +486,6 @@ FLX_INLINE void flx_wino_mul(uint32_t m, uint32_t c,
         const uint32_t more = job->n_unit * (p + 1) / n_place - from;
         const float *const v_next = v + a->v_plane;
         const float *const u_next = u + FLX_WINO_U_PLANE(c);
-        const float *const s_next = s + a->s_plane;
 #if FLX_LANES == 16
         /* Tiles by 12, the rest by 8 and 4. */
         const uint32_t rest = n_tile % 12;
@@ -496,7 +495,7 @@ FLX_INLINE void flx_wino_mul(uint32_t m, uint32_t c,
             float *si = s + i * FLX_PANEL;
             const float *un = i == 0    ? u_next
                               : i <= 12 ? u_next + u_step
-                                        : s_next;
+                                        : s + a->s_plane;
 #define FLX_WINO_CALL(NAME)                                                    \
     NAME(c, v + at, v_next + at, u, un, si, a->s_step, a->k, a->is_first)
             if (i < by12) {
