@@ -487,7 +487,6 @@ FLX_INLINE void flx_wino_mul(uint32_t m, uint32_t c,
         const float *const v_next = v + a->v_plane;
         const float *const u_next = u + FLX_WINO_U_PLANE(c);
 #if FLX_LANES == 16
-        const float *const s_next = s + a->s_plane;
         /* Tiles by 12, the rest by 8 and 4. */
         const uint32_t rest = n_tile % 12;
         const uint32_t by12 = n_tile - (rest == 4 && n_tile > 12 ? 16 : rest);
