@@ -130,7 +130,13 @@ uint32_t ex_cast(struct expand *e, uint32_t a, enum dtype t)
 uint32_t ex_reshape(struct expand *e, uint32_t a, const int64_t *dim,
                     uint32_t rank)
 {
-    return ex_op2(e, OP_RESHAPE, a, ex_ints(e, dim, 1, rank));
+    const struct attr zero = {.name = "allowzero", .kind = ATTR_INT, .i = 1};
+    const uint32_t in[2] = {a, ex_ints(e, dim, 1, rank)};
+    bool has_zero = false;
+    for (uint32_t k = 0; k < rank; k++) {
+        has_zero = has_zero || dim[k] == 0;
+    }
+    return ex_node(e, VALUE_NONE, OP_RESHAPE, in, 2, &zero, has_zero ? 1 : 0);
 }
 
 uint32_t ex_expand(struct expand *e, uint32_t a, const struct shape *s)

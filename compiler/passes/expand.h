@@ -118,6 +118,7 @@ expand_fn expand_causal_conv;
 
 /* expand_einsum.c */
 expand_fn expand_einsum;
+expand_fn expand_empty_product; /* MatMul and Gemm of no depth */
 
 /* expand_if.c */
 expand_fn expand_if;

@@ -254,3 +254,22 @@ bool expand_einsum(struct expand *e)
     ex_give(e, 0, t.v);
     return ex_done(e);
 }
+
+bool expand_empty_product(struct expand *e)
+{
+    const struct node *const n = ex_self(e);
+    const struct shape a = ex_shape(e, ex_in(e, 0));
+    const struct shape out = ex_shape(e, ex_out(e, 0));
+    const enum dtype t = ex_type(e, ex_in(e, 0));
+    const bool is_turned = n->op == OP_GEMM && node_int(n, "transA", 0) != 0;
+    if (a.dim[is_turned ? 0 : a.rank - 1] != 0) {
+        return true;
+    }
+    uint32_t v = ex_number(e, t, 0);
+    if (n->op == OP_GEMM && ex_in(e, 2) != VALUE_NONE) {
+        v = ex_number(e, t, (double)node_float(n, "beta", 1));
+        v = ex_op2(e, OP_MUL, ex_in(e, 2), v);
+    }
+    ex_give(e, 0, ex_expand(e, v, &out));
+    return ex_done(e);
+}

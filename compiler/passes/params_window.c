@@ -485,7 +485,8 @@ bool resize_params(const struct graph *g, struct cx *cx, const struct node *n,
                                ? floorf((float)in->dim[axis[i]] * scale[i])
                                : (float)floor((double)in->dim[axis[i]] * span *
                                               (double)scale[i]);
-        if (!(scale[i] > 0) || !(size >= 1 && size <= (float)WINDOW_LIMIT)) {
+        if (!(scale[i] > 0) || !(size >= (in->dim[axis[i]] > 0 ? 1 : 0) &&
+                                 size <= (float)WINDOW_LIMIT)) {
             return node_error(cx, n, E_SHAPE,
                               "scale %g of dimension %u gives the size %g",
                               (double)scale[i], axis[i], (double)size);

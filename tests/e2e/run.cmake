@@ -19,3 +19,11 @@ if(TARGET flexc AND TARGET flexrun AND TARGET flexzoo)
             $<TARGET_FILE:refrun> ${set})
     endforeach()
 endif()
+if(TARGET flexrun AND CMOCKA_FOUND)
+    add_executable(odd_cases odd_cases.c)
+    target_include_directories(odd_cases PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+    target_link_libraries(odd_cases PRIVATE flexc_test_onnx flexc_reference
+        PkgConfig::CMOCKA)
+    flexc_test(odd TIMEOUT 600 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/odd.sh
+        $<TARGET_FILE:odd_cases> $<TARGET_FILE:flexrun>)
+endif()
