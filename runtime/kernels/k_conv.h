@@ -558,7 +558,7 @@ FLX_INLINE uint32_t flx_conv_blocks(uint32_t most, uint32_t n_tile,
     const uint32_t n = (n_tile + most - 1) / most;
     const uint32_t whole = (n + n_parts - 1) / n_parts * n_parts;
     const uint32_t idle = (n_tile + n_parts - 1) / n_parts * n_parts - n_tile;
-    return idle * 14 <= n_tile ? flx_min_u(whole, n_tile) : n;
+    return idle * 9 <= n_tile ? flx_min_u(whole, n_tile) : n;
 }
 
 /* Groups of at least 16 output channels, or one. kernel_h is at most
