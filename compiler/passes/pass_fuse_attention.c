@@ -1,9 +1,11 @@
 /* Attention of four dimensions, which exporters spell out:
  *   MatMul(Softmax(mask(scale * MatMul(q, k^T))), v)
  * becomes the operator Attention of opset 23, so that no tensor of scores is
- * needed. The scale may be on the scores or on q and k^T, by Mul or Div. The
- * mask is a Where with a scalar that leaves no weight, an Add, or both where
- * one of them is causal. The node of the scores becomes a transpose of k^T. */
+ * needed; keys and values that are repeated, so that each query head has its
+ * own, are taken as they were before. The scale may be on the scores or on q
+ * and k^T, by Mul or Div. The mask is a Where with a scalar that leaves no
+ * weight, an Add, or both where one of them is causal. The node of the scores
+ * becomes a transpose of k^T. */
 #include <stddef.h>
 #include <string.h>
 
@@ -24,6 +26,7 @@ struct found {
     bool is_causal;
     double scale;
     struct node *scores;
+    uint32_t k; /* [batch, heads, keys, size]; VALUE_NONE: by the scores' k^T */
 };
 
 /* True where element i of a mask leaves the key visible. */
@@ -163,6 +166,54 @@ static bool find_scores(const struct pattern *p, uint32_t value,
     }
 }
 
+/* value = [b, h, n, d], where each of the h / r heads of what is returned comes
+ * r times: Reshape(Expand to [b, h / r, r, n, d]). Else VALUE_NONE. */
+static uint32_t unrepeated(const struct pattern *p, uint32_t value)
+{
+    const struct node *const flat = pattern_maker(p, value, OP_RESHAPE);
+    const struct node *const wide =
+        flat ? pattern_maker(p, flat->in[0], OP_EXPAND) : NULL;
+    struct node *one =
+        wide ? pattern_maker(p, wide->in[0], OP_UNSQUEEZE) : NULL;
+    one = wide && !one ? pattern_maker(p, wide->in[0], OP_RESHAPE) : one;
+    if (!one) {
+        return VALUE_NONE;
+    }
+    const struct shape *const h = &p->g->value[value].shape;
+    const struct shape *const r = &p->g->value[flat->in[0]].shape;
+    const struct shape *const u = &p->g->value[wide->in[0]].shape;
+    const struct shape *const k = &p->g->value[one->in[0]].shape;
+    const bool is_one =
+        h->rank == 4 && r->rank == 5 && u->rank == 5 && k->rank == 4 &&
+        u->dim[2] == 1 && u->dim[1] == k->dim[1] && r->dim[1] == k->dim[1] &&
+        h->dim[1] == r->dim[1] * r->dim[2] && h->dim[0] == k->dim[0] &&
+        h->dim[2] == k->dim[2] && h->dim[3] == k->dim[3] &&
+        r->dim[3] == k->dim[2] && r->dim[4] == k->dim[3];
+    return is_one ? one->in[0] : VALUE_NONE;
+}
+
+/* Takes keys and values as they were before they were repeated, if both were.
+ */
+static void take_groups(const struct pattern *p, struct found *f, uint32_t k)
+{
+    const struct node *const turn = pattern_maker(p, k, OP_TRANSPOSE);
+    uint32_t perm[TENSOR_MAX_RANK];
+    double scale;
+    if (!turn || !perm_params(p->g, p->cx, turn, perm) || perm[0] != 0 ||
+        perm[1] != 1 || perm[2] != 3) {
+        return;
+    }
+    const uint32_t keys =
+        unrepeated(p, pattern_unscale(p, turn->in[0], &scale));
+    const uint32_t v = unrepeated(p, f->v);
+    if (keys != VALUE_NONE && v != VALUE_NONE &&
+        p->g->value[keys].shape.dim[1] == p->g->value[v].shape.dim[1]) {
+        f->k = keys;
+        f->v = v;
+        f->scale *= scale;
+    }
+}
+
 /* Broadcasts to [batch, heads, queries, keys]. */
 static bool is_mask_shape(const struct value *m, const struct shape *scores)
 {
@@ -181,7 +232,7 @@ static bool find(const struct pattern *p, const struct node *n, struct found *f,
     uint32_t axis = 0;
     uint32_t end = 0;
     *is_one = false;
-    *f = (struct found){.mask = VALUE_NONE, .v = n->in[1]};
+    *f = (struct found){.mask = VALUE_NONE, .v = n->in[1], .k = VALUE_NONE};
     if (!softmax || p->g->value[n->in[0]].shape.rank != 4 ||
         p->g->value[n->in[0]].dtype != DTYPE_F32 ||
         !softmax_params(p->g, p->cx, softmax, &axis, &end) || axis != 3) {
@@ -208,17 +259,19 @@ static bool find(const struct pattern *p, const struct node *n, struct found *f,
         memcmp(sk->dim, s->dim, 2 * sizeof s->dim[0]) == 0 &&
         memcmp(sv->dim, s->dim, 2 * sizeof s->dim[0]) == 0 &&
         (f->mask == VALUE_NONE || is_mask_shape(&p->g->value[f->mask], s));
-    f->scores->in[1] = *is_one ? k : f->scores->in[1];
+    if (*is_one) {
+        f->scores->in[1] = k;
+        take_groups(p, f, k);
+    }
     return true;
 }
 
-static bool rewrite(struct pattern *p, uint32_t node_ix, const struct found *f)
+/* The node of the scores becomes the transpose of k^T. */
+static bool turn_back(struct pattern *p, const struct found *f)
 {
     static const int64_t perm[4] = {0, 1, 3, 2};
     static const struct attr swap = {
         .kind = ATTR_INTS, .ints = perm, .n = ARRAY_LEN(perm)};
-    const struct attr scale = {.kind = ATTR_FLOAT, .f = (float)f->scale};
-    const struct attr causal = {.kind = ATTR_INT, .i = f->is_causal};
     const uint32_t k = f->scores->in[1];
     /* Its value is k from now on. */
     struct value *const out = &p->g->value[f->scores->out[0]];
@@ -229,15 +282,20 @@ static bool rewrite(struct pattern *p, uint32_t node_ix, const struct found *f)
     f->scores->n_in = 1;
     f->scores->in[0] = k;
     f->scores->n_attr = 0;
-    if (!fuse_set_attr(p->cx, f->scores, "perm", &swap)) {
-        return false;
-    }
+    return fuse_set_attr(p->cx, f->scores, "perm", &swap);
+}
+
+static bool rewrite(struct pattern *p, uint32_t node_ix, const struct found *f)
+{
+    const struct attr scale = {.kind = ATTR_FLOAT, .f = (float)f->scale};
+    const struct attr causal = {.kind = ATTR_INT, .i = f->is_causal};
+    const bool is_turned = f->k == VALUE_NONE;
     uint32_t *const in = arena_new(p->cx->keep, uint32_t, 4);
-    if (!in) {
+    if (!in || (is_turned && !turn_back(p, f))) {
         return false;
     }
     in[0] = f->q;
-    in[1] = f->scores->out[0];
+    in[1] = is_turned ? f->scores->out[0] : f->k;
     in[2] = f->v;
     in[3] = f->mask;
     struct node *const n = &p->g->node[node_ix];

@@ -85,6 +85,10 @@ NODISCARD bool pass_fuse_norm(struct graph *g, struct cx *cx);
 /* Makes Attention of MatMul, Softmax, MatMul with scale and mask. */
 NODISCARD bool pass_fuse_attention(struct graph *g, struct cx *cx);
 
+/* Rotary embeddings half by half, without a rotated copy. New nodes come last.
+ */
+NODISCARD bool pass_fuse_rotary(struct graph *g, struct cx *cx);
+
 /* Folds what scales and shifts channels by constants (BatchNormalization, Mul,
  * Div, Add, Sub) into the Conv, ConvTranspose or Gemm before it. Makes new
  * constants in the keep arena; order stays. */

@@ -437,6 +437,26 @@ static const struct {
      "MatMul s1 q k -> s\nSoftmax x1 s -> w1 axis=i:3\nMatMul y1 w1 v -> a\n"
      "MatMul s2 q k -> t2\nWhere d2 e t2 no -> u2\nSoftmax x2 u2 -> w2\n"
      "MatMul y2 w2 v -> b\n"},
+    {"attention of groups, whose keys and values are repeated",
+     "opset 13\ninput q f32 1x4x3x6\ninput k f32 1x2x3x6\n"
+     "input v f32 1x2x3x5\noutput y\ninit two i64 1 2\ninit h f32 - 0.4\n"
+     "init ek i64 5 1 2 2 3 6\ninit rk i64 4 1 4 3 6\n"
+     "init ev i64 5 1 2 2 3 5\ninit rv i64 4 1 4 3 5\n"
+     "Unsqueeze u1 k two -> k1\nExpand e1 k1 ek -> k2\n"
+     "Reshape r1 k2 rk -> k3\nTranspose t k3 -> k4 perm=I:0,1,3,2\n"
+     "Unsqueeze u2 v two -> v1\nExpand e2 v1 ev -> v2\n"
+     "Reshape r2 v2 rv -> v3\nMatMul s q k4 -> s1\nMul d s1 h -> s2\n"
+     "Softmax f s2 -> w axis=i:-1\nMatMul o w v3 -> y\n"},
+    {"rotary embedding spelled out, by slices and by a split",
+     "opset 13\ninput x f32 1x2x3x8\ninput c f32 1x1x3x8\n"
+     "input s f32 3x8\noutput y\noutput z\ninit k f32 3x8 rand\n"
+     "init zero i64 1 0\ninit four i64 1 4\ninit far i64 1 9000000000\n"
+     "init last i64 1 -1\nSlice a x zero four last -> x1\n"
+     "Slice b x four far last -> x2\nNeg n x2 -> x3\n"
+     "Concat r x3 x1 -> x4 axis=i:-1\nMul m x c -> x5\nMul p x4 s -> x6\n"
+     "Add q x5 x6 -> y\nSplit d x -> x7 x8 axis=i:3\nNeg e x8 -> x9\n"
+     "Concat f x9 x7 -> xa axis=i:3\nMul g k xa -> xb\nMul h c x -> xc\n"
+     "Add i xb xc -> z\n"},
     {"a table of rows that is the right side of a product, too",
      "opset 13\ninput x i64 2x3\noutput y\ninit t f32 17x4 rand\n"
      "init b f32 17 rand\nGather g t x -> e\n"
@@ -546,6 +566,19 @@ static void lower__recognises_what_transformers_are_made_of(void **state)
             lower_text(f, cases[i].text, &l);
             assert_int_equal(count(&l, LAYER_ATTENTION), 4);
             assert_int_equal(count(&l, LAYER_SOFTMAX), 0);
+        }
+        if (strstr(cases[i].name, "of groups")) {
+            lower_text(f, cases[i].text, &l);
+            assert_int_equal(l.n_layer, 1);
+            assert_int_equal(l.layer[0].kind, LAYER_ATTENTION);
+            assert_int_equal(l.layer[0].in[1].dim[2], 2);
+            assert_int_equal(l.layer[0].in[1].buf, l.input[1].buf);
+            assert_int_equal(l.layer[0].in[2].buf, l.input[2].buf);
+        }
+        if (strstr(cases[i].name, "rotary")) {
+            lower_text(f, cases[i].text, &l);
+            assert_int_equal(l.n_layer, 4);
+            assert_int_equal(count(&l, LAYER_EWISE), 4);
         }
         if (strstr(cases[i].name, "wanted themselves")) {
             lower_text(f, cases[i].text, &l);
