@@ -1,4 +1,5 @@
-/* Attention of four dimensions, which exporters spell out:
+/* Attention of four dimensions, or of three with heads among the batch, which
+ * exporters spell out:
  *   MatMul(Softmax(mask(scale * MatMul(q, k^T))), v)
  * becomes the operator Attention of opset 23, so that no tensor of scores is
  * needed; keys and values that are repeated, so that each query head has its
@@ -78,7 +79,7 @@ static bool take_mask(const struct pattern *p, uint32_t mask, struct found *f)
 }
 
 /* A constant bool of the other truth. */
-static bool invert(const struct pattern *p, uint32_t mask, uint32_t *out)
+static bool invert_const(const struct pattern *p, uint32_t mask, uint32_t *out)
 {
     const struct value *const m = &p->g->value[mask];
     uint8_t *const data = arena_new(p->cx->keep, uint8_t, m->data.len);
@@ -94,8 +95,30 @@ static bool invert(const struct pattern *p, uint32_t mask, uint32_t *out)
     return *out != VALUE_NONE;
 }
 
-/* Where(mask, *x, hidden) or, of a constant, Where(mask, hidden, *x). *is_one
- * tells whether it is; false when memory is out. */
+/* The other truth; of what is computed by a new node. Pointers to nodes move.
+ */
+static bool invert(const struct pattern *p, uint32_t mask, uint32_t *out)
+{
+    struct graph *const g = p->g;
+    const char *const name = g->value[mask].name;
+    if (g->value[mask].is_const) {
+        return invert_const(p, mask, out);
+    }
+    const uint32_t ix = graph_add_node(g, p->cx, OP_NOT, name, 1, 1);
+    *out = graph_add_value(g, p->cx, name);
+    if (ix == UINT32_MAX || *out == UINT32_MAX) {
+        return false;
+    }
+    g->value[*out].dtype = DTYPE_BOOL;
+    g->value[*out].shape = g->value[mask].shape;
+    g->value[*out].shape_known = true;
+    g->node[ix].in[0] = mask;
+    g->node[ix].out[0] = *out;
+    return true;
+}
+
+/* Where(mask, *x, hidden) or Where(mask, hidden, *x). *is_one tells whether it
+ * is; false when memory is out. */
 static bool take_where(const struct pattern *p, const struct node *n,
                        struct found *f, uint32_t *x, bool *is_one)
 {
@@ -104,8 +127,7 @@ static bool take_where(const struct pattern *p, const struct node *n,
     *is_one = true;
     if (pattern_scalar(p, n->in[2], &score) && score <= hidden_score) {
         *x = n->in[1];
-    } else if (pattern_scalar(p, n->in[1], &score) && score <= hidden_score &&
-               p->g->value[mask].is_const) {
+    } else if (pattern_scalar(p, n->in[1], &score) && score <= hidden_score) {
         *x = n->in[2];
         if (!invert(p, mask, &mask)) {
             return false;
@@ -229,13 +251,15 @@ static bool find(const struct pattern *p, const struct node *n, struct found *f,
 {
     const struct node *const softmax =
         pattern_sole_maker(p, n->in[0], OP_SOFTMAX);
+    const uint32_t rank = p->g->value[n->in[0]].shape.rank;
     uint32_t axis = 0;
     uint32_t end = 0;
     *is_one = false;
     *f = (struct found){.mask = VALUE_NONE, .v = n->in[1], .k = VALUE_NONE};
-    if (!softmax || p->g->value[n->in[0]].shape.rank != 4 ||
+    if (!softmax || (rank != 3 && rank != 4) ||
         p->g->value[n->in[0]].dtype != DTYPE_F32 ||
-        !softmax_params(p->g, p->cx, softmax, &axis, &end) || axis != 3) {
+        !softmax_params(p->g, p->cx, softmax, &axis, &end) ||
+        axis + 1 != rank) {
         return true;
     }
     if (!find_scores(p, softmax->in[0], f, is_one)) {
@@ -253,12 +277,16 @@ static bool find(const struct pattern *p, const struct node *n, struct found *f,
     const struct shape *const sk = &p->g->value[k].shape;
     const struct shape *const sv = &p->g->value[f->v].shape;
     const struct shape *const s = &p->g->value[f->scores->out[0]].shape;
+    const size_t lead = (rank - 2) * sizeof s->dim[0]; /* batch, heads */
+    const struct shape of_one_head = {
+        4, {s->dim[0], 1, s->dim[1], rank == 3 ? s->dim[2] : 1}};
     *is_one =
-        sq->rank == 4 && sk->rank == 4 && sv->rank == 4 &&
-        memcmp(sq->dim, s->dim, 3 * sizeof s->dim[0]) == 0 &&
-        memcmp(sk->dim, s->dim, 2 * sizeof s->dim[0]) == 0 &&
-        memcmp(sv->dim, s->dim, 2 * sizeof s->dim[0]) == 0 &&
-        (f->mask == VALUE_NONE || is_mask_shape(&p->g->value[f->mask], s));
+        sq->rank == rank && sk->rank == rank && sv->rank == rank &&
+        memcmp(sq->dim, s->dim, lead + sizeof s->dim[0]) == 0 &&
+        memcmp(sk->dim, s->dim, lead) == 0 &&
+        memcmp(sv->dim, s->dim, lead) == 0 &&
+        (f->mask == VALUE_NONE ||
+         is_mask_shape(&p->g->value[f->mask], rank == 3 ? &of_one_head : s));
     if (*is_one) {
         f->scores->in[1] = k;
         take_groups(p, f, k);
@@ -269,15 +297,16 @@ static bool find(const struct pattern *p, const struct node *n, struct found *f,
 /* The node of the scores becomes the transpose of k^T. */
 static bool turn_back(struct pattern *p, const struct found *f)
 {
-    static const int64_t perm[4] = {0, 1, 3, 2};
-    static const struct attr swap = {
-        .kind = ATTR_INTS, .ints = perm, .n = ARRAY_LEN(perm)};
+    static const int64_t perms[2][4] = {{0, 2, 1}, {0, 1, 3, 2}};
     const uint32_t k = f->scores->in[1];
+    const uint32_t rank = p->g->value[k].shape.rank;
+    const struct attr swap = {
+        .kind = ATTR_INTS, .ints = perms[rank - 3], .n = rank};
     /* Its value is k from now on. */
     struct value *const out = &p->g->value[f->scores->out[0]];
     out->shape = p->g->value[k].shape;
-    out->shape.dim[2] = p->g->value[k].shape.dim[3];
-    out->shape.dim[3] = p->g->value[k].shape.dim[2];
+    out->shape.dim[rank - 2] = p->g->value[k].shape.dim[rank - 1];
+    out->shape.dim[rank - 1] = p->g->value[k].shape.dim[rank - 2];
     f->scores->op = OP_TRANSPOSE;
     f->scores->n_in = 1;
     f->scores->in[0] = k;
@@ -289,6 +318,8 @@ static bool rewrite(struct pattern *p, uint32_t node_ix, const struct found *f)
 {
     const struct attr scale = {.kind = ATTR_FLOAT, .f = (float)f->scale};
     const struct attr causal = {.kind = ATTR_INT, .i = f->is_causal};
+    static const struct attr one = {.kind = ATTR_INT, .i = 1};
+    const bool has_heads = p->g->value[f->q].shape.rank == 4;
     const bool is_turned = f->k == VALUE_NONE;
     uint32_t *const in = arena_new(p->cx->keep, uint32_t, 4);
     if (!in || (is_turned && !turn_back(p, f))) {
@@ -304,7 +335,9 @@ static bool rewrite(struct pattern *p, uint32_t node_ix, const struct found *f)
     n->in = in;
     n->n_attr = 0;
     return fuse_set_attr(p->cx, n, "scale", &scale) &&
-           fuse_set_attr(p->cx, n, "is_causal", &causal);
+           fuse_set_attr(p->cx, n, "is_causal", &causal) &&
+           (has_heads || (fuse_set_attr(p->cx, n, "q_num_heads", &one) &&
+                          fuse_set_attr(p->cx, n, "kv_num_heads", &one)));
 }
 
 bool pass_fuse_attention(struct graph *g, struct cx *cx)
@@ -313,7 +346,8 @@ bool pass_fuse_attention(struct graph *g, struct cx *cx)
     if (!pattern_make(g, cx, &p)) {
         return false;
     }
-    for (uint32_t i = 0; i < g->n_node; i++) {
+    const uint32_t n_node = g->n_node;
+    for (uint32_t i = 0; i < n_node; i++) {
         struct found f;
         bool is_one;
         if (g->node[i].is_dead || g->node[i].op != OP_MATMUL) {

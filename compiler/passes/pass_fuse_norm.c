@@ -1,8 +1,9 @@
 /* LayerNormalization, which exporters before opset 17 spell out:
  *   d = x - mean(x)
  *   d / sqrt(mean(d^2) + epsilon) * scale + bias
- * over the last dimension, with constant scale and bias. */
+ * over the last dimension, with constant scale and bias, or without. */
 #include "base/arena.h"
+#include "passes/elem.h"
 #include "passes/fuse.h"
 #include "passes/params.h"
 #include "passes/passes.h"
@@ -136,7 +137,28 @@ static bool is_norm(const struct pattern *p, const struct node *n,
             return is_scaled(p, pattern_maker(p, n->in[k], OP_MUL), f);
         }
     }
-    return is_scaled(p, n, f);
+    if (is_scaled(p, n, f)) {
+        return true;
+    }
+    f->x = normalised(p, n->out[0], &f->epsilon);
+    f->scale = VALUE_NONE;
+    return f->x != VALUE_NONE;
+}
+
+/* As many ones as the last dimension of `like`. */
+static uint32_t ones_like(const struct pattern *p, uint32_t like)
+{
+    const struct shape *const s = &p->g->value[like].shape;
+    const struct shape own = {1, {s->dim[s->rank - 1]}};
+    const uint64_t n = (uint64_t)own.dim[0];
+    uint8_t *const data = arena_alloc_array(p->cx->keep, n, sizeof(float), 4);
+    for (uint64_t i = 0; data && i < n; i++) {
+        elem_put_f64(DTYPE_F32, data, i, 1.0);
+    }
+    return data
+               ? graph_add_const(p->g, p->cx, p->g->value[like].name, DTYPE_F32,
+                                 &own, (struct span){data, n * sizeof(float)})
+               : VALUE_NONE;
 }
 
 bool pass_fuse_norm(struct graph *g, struct cx *cx)
@@ -148,13 +170,17 @@ bool pass_fuse_norm(struct graph *g, struct cx *cx)
     for (uint32_t i = g->n_node; i-- > 0;) {
         struct node *const n = &g->node[i];
         struct norm f;
-        if (n->is_dead || (n->op != OP_ADD && n->op != OP_MUL) ||
+        if (n->is_dead ||
+            (n->op != OP_ADD && n->op != OP_MUL && n->op != OP_DIV) ||
             !is_norm(&p, n, &f)) {
             continue;
         }
         uint32_t *const in = arena_new(cx->keep, uint32_t, 3);
         const struct attr epsilon = {.kind = ATTR_FLOAT, .f = (float)f.epsilon};
-        if (!in) {
+        if (in && f.scale == VALUE_NONE) {
+            f.scale = ones_like(&p, f.x);
+        }
+        if (!in || f.scale == VALUE_NONE) {
             return false;
         }
         in[0] = f.x;

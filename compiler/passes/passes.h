@@ -82,7 +82,8 @@ NODISCARD bool pass_fuse_gelu(struct graph *g, struct cx *cx);
  * Sqrt, Div, Mul and Add. */
 NODISCARD bool pass_fuse_norm(struct graph *g, struct cx *cx);
 
-/* Makes Attention of MatMul, Softmax, MatMul with scale and mask. */
+/* Makes Attention of MatMul, Softmax, MatMul with scale and mask. New nodes
+ * come last. */
 NODISCARD bool pass_fuse_attention(struct graph *g, struct cx *cx);
 
 /* Rotary embeddings half by half, without a rotated copy. New nodes come last.

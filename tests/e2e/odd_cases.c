@@ -387,6 +387,21 @@ static void odd__moves_of_every_rank(void **state)
     }
 }
 
+/* A mask of what is seen, or of what is not, with rows that see nothing. */
+static void odd__masks_of_attention(void **state)
+{
+    struct fixture *f = *state;
+    write_referenced(
+        f, "attention_masks",
+        "opset 13\ninput q f32 1x2x6x4\ninput k f32 1x2x4x3\n"
+        "input v f32 1x2x3x5\ninput m bool 1x1x6x3\noutput a\noutput b\n"
+        "init no f32 - -1e9\n"
+        "MatMul s1 q k -> t1\nWhere d1 m t1 no -> u1\n"
+        "Softmax x1 u1 -> w1\nMatMul y1 w1 v -> a\n"
+        "MatMul s2 q k -> t2\nWhere d2 m no t2 -> u2\n"
+        "Softmax x2 u2 -> w2\nMatMul y2 w2 v -> b\n");
+}
+
 /* ---- cases whose results are known ---------------------------------------
  */
 
@@ -474,6 +489,7 @@ int main(int argc, char **argv)
         FIXTURE_TEST(odd__elementwise_of_every_rank),
         FIXTURE_TEST(odd__broadcasts_of_every_rank),
         FIXTURE_TEST(odd__moves_of_every_rank),
+        FIXTURE_TEST(odd__masks_of_attention),
         FIXTURE_TEST(odd__cases),
         FIXTURE_TEST(odd__refuses_by_name),
     };

@@ -447,6 +447,20 @@ static const struct {
      "Unsqueeze u2 v two -> v1\nExpand e2 v1 ev -> v2\n"
      "Reshape r2 v2 rv -> v3\nMatMul s q k4 -> s1\nMul d s1 h -> s2\n"
      "Softmax f s2 -> w axis=i:-1\nMatMul o w v3 -> y\n"},
+    {"layer normalization spelled out without scale and bias",
+     "opset 13\ninput x f32 2x3x8\ninput g f32 2x1x8\noutput y\noutput z\n"
+     "init two f32 - 2\ninit e f32 - 1e-5\n"
+     "ReduceMean m x -> a axes=I:-1\nSub s x a -> c\nPow p c two -> d\n"
+     "ReduceMean v d -> f axes=I:-1\nAdd ae f e -> h\nSqrt q h -> i\n"
+     "Div dv c i -> y\nReciprocal rc i -> j\nMul mu c j -> k\n"
+     "Mul ada k g -> z\n"},
+    {"attention with heads among the batch, plain and masked",
+     "opset 13\ninput q f32 4x3x6\ninput k f32 4x5x6\ninput v f32 4x5x7\n"
+     "input m f32 1x3x5\noutput y\noutput z\ninit h f32 - 0.4\n"
+     "Mul d q h -> q1\nTranspose t k -> k1 perm=I:0,2,1\n"
+     "MatMul s q1 k1 -> s1\nSoftmax f s1 -> w axis=i:-1\n"
+     "MatMul o w v -> y\nMatMul s2 q k1 -> s3\nAdd a s3 m -> s4\n"
+     "Softmax f2 s4 -> w2 axis=i:2\nMatMul o2 w2 v -> z\n"},
     {"rotary embedding spelled out, by slices and by a split",
      "opset 13\ninput x f32 1x2x3x8\ninput c f32 1x1x3x8\n"
      "input s f32 3x8\noutput y\noutput z\ninit k f32 3x8 rand\n"
@@ -575,6 +589,16 @@ static void lower__recognises_what_transformers_are_made_of(void **state)
             assert_int_equal(l.layer[0].in[1].buf, l.input[1].buf);
             assert_int_equal(l.layer[0].in[2].buf, l.input[2].buf);
         }
+        if (strstr(cases[i].name, "without scale and bias")) {
+            lower_text(f, cases[i].text, &l);
+            assert_int_equal(l.n_layer, 3);
+            assert_int_equal(count(&l, LAYER_NORM), 2);
+        }
+        if (strstr(cases[i].name, "among the batch")) {
+            lower_text(f, cases[i].text, &l);
+            assert_int_equal(l.n_layer, 2);
+            assert_int_equal(count(&l, LAYER_ATTENTION), 2);
+        }
         if (strstr(cases[i].name, "rotary")) {
             lower_text(f, cases[i].text, &l);
             assert_int_equal(l.n_layer, 4);
@@ -586,6 +610,25 @@ static void lower__recognises_what_transformers_are_made_of(void **state)
             assert_int_equal(count(&l, LAYER_SOFTMAX), 2);
         }
     }
+}
+
+/* Of what is seen, or of what is not; odd_cases.c has their results. */
+static void lower__takes_masks_that_are_computed(void **state)
+{
+    struct fixture *f = *state;
+    struct layers l;
+    lower_text(f,
+               "opset 13\ninput q f32 1x2x3x4\ninput k f32 1x2x4x3\n"
+               "input v f32 1x2x3x5\ninput m bool 1x1x3x3\noutput a\n"
+               "output b\ninit no f32 - -1e9\n"
+               "MatMul s1 q k -> t1\nWhere d1 m t1 no -> u1\n"
+               "Softmax x1 u1 -> w1\nMatMul y1 w1 v -> a\n"
+               "MatMul s2 q k -> t2\nWhere d2 m no t2 -> u2\n"
+               "Softmax x2 u2 -> w2\nMatMul y2 w2 v -> b\n",
+               &l);
+    assert_int_equal(count(&l, LAYER_ATTENTION), 2);
+    assert_int_equal(count(&l, LAYER_SOFTMAX), 0);
+    assert_int_equal(l.n_layer, 3);
 }
 
 static void lower__makes_one_layer_of_a_residual_block_s_end(void **state)
@@ -994,6 +1037,7 @@ int main(void)
         FIXTURE_TEST(lower__reads_a_tied_table_in_its_own_order),
         FIXTURE_TEST(lower__makes_a_product_of_patches),
         FIXTURE_TEST(lower__recognises_what_transformers_are_made_of),
+        FIXTURE_TEST(lower__takes_masks_that_are_computed),
         FIXTURE_TEST(lower__makes_one_layer_of_a_residual_block_s_end),
         FIXTURE_TEST(lower__adds_in_the_later_of_two_convolutions),
         FIXTURE_TEST(lower__computes_concats_in_place),
