@@ -162,6 +162,10 @@ enum flx_err flx_check_plan(const struct flx_model *m, const uint32_t *plan);
 /* True when a box of the (checked) plan reads its weights in place. */
 bool flx_plan_reads_map(const uint32_t *plan);
 
+/* All plans of a checked model, and that the port can run them (flx_open.c). */
+enum flx_err flx_check_plans(const struct flx_model *m,
+                             const struct flx_port *port);
+
 /* CRC-32C; the caller passes 0 at first. [rfc3720 B.4] */
 uint32_t flx_crc32c(uint32_t crc, const void *src, uint32_t len);
 
@@ -219,6 +223,7 @@ struct flx {
     /* Switch requests: plan id | ticket << 16. The requester writes a word that
      * differs from the one it saw; the runtime only reads it. */
     _Atomic uint32_t request;
+    const struct flx_model *_Atomic asked; /* `model`, for other threads */
     _Atomic uint32_t request_us; /* when, modulo 2^32; written before */
     uint32_t handled;            /* last request that was executed or dropped */
 
@@ -279,5 +284,20 @@ void flx_fetch_quiesce(struct flx *rt);
  * inside a run, else in any case. FLX_OK: done, or nothing to do here;
  * FLX_E_REFUSED: dropped; else the error of a load in flight. */
 enum flx_err flx_switch_here(struct flx *rt);
+
+/* Whether a model has the plan and the arena room for it. */
+bool flx_has_room(const struct flx *rt, const struct flx_model *m,
+                  uint32_t plan_id);
+
+/* Takes the runtime, outside of runs, to plan plan_id of another entry, whose
+ * tables are checked. FLX_E_PLAN, FLX_E_REFUSED: nothing has changed; an error
+ * of a load: nothing but that none is in flight. */
+enum flx_err flx_change_entry(struct flx *rt, const struct flx_model *entry,
+                              uint32_t plan_id);
+
+/* The request is executed, or dropped with an error, and then it was refused;
+ * counts one executed. */
+enum flx_err flx_answer(struct flx *rt, uint32_t request, enum flx_err err);
+void flx_count_switch(struct flx *rt);
 
 #endif

@@ -19,8 +19,8 @@ static enum flx_err check_port(const struct flx_model *m,
     return flx_stored_room(m) > 0 && !port->decode ? FLX_E_DECODE : FLX_OK;
 }
 
-static enum flx_err check_plans(const struct flx_model *m,
-                                const struct flx_port *port)
+enum flx_err flx_check_plans(const struct flx_model *m,
+                             const struct flx_port *port)
 {
     for (uint32_t i = 0; i < m->n_plan; i++) {
         const enum flx_err err = flx_check_plan(m, m->plan[i]);
@@ -127,6 +127,7 @@ static void start(const struct flx_model *m, const struct flx_port *port,
     rt->plan = m->plan[plan_id];
     rt->plan_id = plan_id;
     atomic_init(&rt->request, plan_id);
+    atomic_init(&rt->asked, m);
     atomic_init(&rt->request_us, 0);
     for (uint32_t i = 0; i < FLX_MAX_IN_FLIGHT; i++) {
         atomic_init(&rt->queue[i].done, 1);
@@ -152,7 +153,7 @@ enum flx_err flx_open(const struct flx_model *model,
         err = check_port(model, port);
     }
     if (err == FLX_OK) {
-        err = check_plans(model, port);
+        err = flx_check_plans(model, port);
     }
     if (err != FLX_OK) {
         return err;

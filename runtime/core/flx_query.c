@@ -38,6 +38,7 @@ void flx_query(const struct flx *rt, struct flx_info *info)
         .last_switch = rt->last_switch,
         .layer = rt->layer,
         .inside = rt->inside,
+        .entry_ix = rt->model->entry_ix,
     };
 }
 

@@ -4,7 +4,8 @@
 
 /* Where the two plans meet. */
 struct meeting {
-    bool idle; /* between runs: inputs and outputs are live */
+    bool idle;     /* between runs: inputs and outputs are live */
+    bool is_enter; /* into another entry: of them states only */
     uint32_t lo;
     uint32_t hi;
     struct flx_place box; /* of the target */
@@ -28,8 +29,9 @@ static bool is_live(const struct flx_model *m, const struct meeting *at,
 {
     const struct flx_buf *b = &m->buf[buf];
     if (at->idle) {
-        return is_listed(m->input, m->n_input, buf) ||
-               is_listed(m->output, m->n_output, buf);
+        return is_listed(m->input, m->n_input, buf) +
+                   is_listed(m->output, m->n_output, buf) >
+               at->is_enter;
     }
     if (b->last < at->lo) {
         return false;
@@ -46,6 +48,7 @@ static bool is_before(const uint32_t *plan, uint32_t a, uint32_t b)
     return x < y || (x == y && a < b);
 }
 
+/* Buffers are those of `from`; a state is the same buffer in all entries. */
 struct move {
     const struct flx_model *model;
     const struct meeting *at;
@@ -79,7 +82,7 @@ static uint32_t next_live(const struct move *v, const uint32_t *plan,
 
 static uint32_t bytes_of(const struct move *v, uint32_t buf)
 {
-    return flx_buf_ring(v->to, buf) * v->model->buf[buf].row_bytes;
+    return flx_buf_ring(v->from, buf) * v->model->buf[buf].row_bytes;
 }
 
 static bool keeps_order(const struct move *v)
@@ -268,29 +271,25 @@ static void forget_residents(struct flx *rt, const uint32_t *to)
     }
 }
 
-/* The request is executed, or dropped with an error. */
-static enum flx_err answer(struct flx *rt, uint32_t request, enum flx_err err)
+enum flx_err flx_answer(struct flx *rt, uint32_t request, enum flx_err err)
 {
     rt->handled = request;
     rt->last_switch = err;
-    return err;
+    return err == FLX_OK ? FLX_OK : FLX_E_REFUSED;
 }
 
-static enum flx_err enter(struct flx *rt, uint32_t request,
-                          const struct meeting *at)
+/* Takes the runtime to plan plan_id of the entry m, where `at` is. FLX_E_PLAN,
+ * FLX_E_REFUSED: nothing has changed; an error of a load: nothing but that none
+ * is in flight. */
+static enum flx_err change_over(struct flx *rt, const struct flx_model *m,
+                                uint32_t plan_id, const struct meeting *at)
 {
-    /* Of this request or a later one, never in the future: both come before
-     * the end below. */
-    const uint32_t since_us =
-        atomic_load_explicit(&rt->request_us, memory_order_relaxed);
-    const uint32_t plan_id = request & 0xffffu;
-    const uint32_t *to = rt->model->plan[plan_id];
+    const uint32_t *to = m->plan[plan_id];
     const uint32_t old_bytes = flx_plan_head(rt->plan)->arena_bytes;
     const uint32_t new_bytes = flx_plan_head(to)->arena_bytes;
     const struct move v = {rt->model, at, rt->plan, to, rt->arena};
     if (!can_move(&v)) {
-        (void)answer(rt, request, FLX_E_PLAN);
-        return FLX_E_REFUSED;
+        return FLX_E_PLAN;
     }
     const enum flx_err err = flx_fetch_drain(rt);
     if (err != FLX_OK) {
@@ -299,10 +298,12 @@ static enum flx_err enter(struct flx *rt, uint32_t request,
     if (new_bytes > old_bytes && rt->port.acquire &&
         !rt->port.acquire(rt->port.ctx, rt->arena + old_bytes,
                           new_bytes - old_bytes)) {
-        return answer(rt, request, FLX_E_REFUSED);
+        return FLX_E_REFUSED;
     }
     move_live(&v);
     forget_residents(rt, to);
+    rt->model = m;
+    atomic_store_explicit(&rt->asked, m, memory_order_release);
     rt->plan = to;
     rt->plan_id = plan_id;
     flx_rewind(rt);
@@ -322,9 +323,43 @@ static enum flx_err enter(struct flx *rt, uint32_t request,
         rt->port.release(rt->port.ctx, rt->arena + new_bytes,
                          rt->released_bytes);
     }
+    return FLX_OK;
+}
+
+enum flx_err flx_change_entry(struct flx *rt, const struct flx_model *entry,
+                              uint32_t plan_id)
+{
+    const struct meeting at = {.idle = true, .is_enter = true};
+    return change_over(rt, entry, plan_id, &at);
+}
+
+void flx_count_switch(struct flx *rt)
+{
+    /* Of the request that was read or a later one, never in the future: both
+     * come before the end below. */
+    const uint32_t since_us =
+        atomic_load_explicit(&rt->request_us, memory_order_relaxed);
     rt->n_switch++;
     rt->switch_us = (uint32_t)flx_now(rt) - since_us;
-    return answer(rt, request, FLX_OK);
+}
+
+static enum flx_err enter(struct flx *rt, uint32_t request,
+                          const struct meeting *at)
+{
+    const enum flx_err err = change_over(rt, rt->model, request & 0xffffu, at);
+    if (err == FLX_OK) {
+        flx_count_switch(rt);
+    } else if (err != FLX_E_PLAN && err != FLX_E_REFUSED) {
+        return err;
+    }
+    return flx_answer(rt, request, err);
+}
+
+bool flx_has_room(const struct flx *rt, const struct flx_model *m,
+                  uint32_t plan_id)
+{
+    const uint32_t need = flx_arena_bytes(m, plan_id);
+    return need != 0 && need <= rt->arena_bytes;
 }
 
 enum flx_err flx_switch_here(struct flx *rt)
@@ -335,7 +370,11 @@ enum flx_err flx_switch_here(struct flx *rt)
         return FLX_OK;
     }
     if ((request & 0xffffu) == rt->plan_id) {
-        return answer(rt, request, FLX_OK);
+        return flx_answer(rt, request, FLX_OK);
+    }
+    /* It was asked for in another entry, perhaps. */
+    if (!flx_has_room(rt, rt->model, request & 0xffffu)) {
+        return flx_answer(rt, request, FLX_E_PLAN);
     }
     struct meeting at = {.idle = !rt->inside};
     if (!at.idle &&
@@ -345,12 +384,17 @@ enum flx_err flx_switch_here(struct flx *rt)
     return enter(rt, request, &at);
 }
 
+/* Of the entry that a request from any thread is for. */
+static const struct flx_model *asked_entry(struct flx *rt)
+{
+    return atomic_load_explicit(&rt->asked, memory_order_acquire);
+}
+
 /* The word differs from the last one that the runtime can have seen, so that
  * it is noticed even when it asks for the plan that was refused before. */
 enum flx_err flx_switch_plan(struct flx *rt, uint32_t plan_id)
 {
-    const uint32_t need = flx_arena_bytes(rt->model, plan_id);
-    if (need == 0 || need > rt->arena_bytes) {
+    if (!flx_has_room(rt, asked_entry(rt), plan_id)) {
         return FLX_E_PLAN;
     }
     const uint32_t last =
@@ -365,10 +409,11 @@ enum flx_err flx_switch_plan(struct flx *rt, uint32_t plan_id)
 
 enum flx_err flx_switch_budget(struct flx *rt, uint64_t bytes)
 {
-    uint32_t best = rt->model->n_plan;
+    const struct flx_model *const m = asked_entry(rt);
+    uint32_t best = m->n_plan;
     uint32_t best_bytes = 0;
-    for (uint32_t i = 0; i < rt->model->n_plan; i++) {
-        const uint32_t need = flx_arena_bytes(rt->model, i);
+    for (uint32_t i = 0; i < m->n_plan; i++) {
+        const uint32_t need = flx_arena_bytes(m, i);
         if (need <= bytes && need <= rt->arena_bytes && need > best_bytes) {
             best = i;
             best_bytes = need;

@@ -112,7 +112,8 @@ board() {
     # shellcheck disable=SC2086
     {
         for source in "$root"/runtime/core/*.c; do
-            case $source in */flx_share.c) continue ;; esac # of several models
+            # Of several models, and of several entries.
+            case $source in */flx_share.c | */flx_enter.c) continue ;; esac
             arm-none-eabi-gcc $flags -Os -c \
                 -o "$name/core/$(basename "$source" .c).o" "$source"
         done
@@ -144,8 +145,8 @@ board() {
         kernels="$name/fw.o:text" model="$name/fw.o:data" >"$name.size"
     sed 's/^/  /' "$name.size"
     # Recorded bounds: raising one is a decision, and seen in review.
-    awk '$1 == "core" && $2 + $3 + $4 + $5 > 12288 { exit 1 }' "$name.size" ||
-        fail "$name: the core takes more than 12 KiB"
+    awk '$1 == "core" && $2 + $3 + $4 + $5 > 12544 { exit 1 }' "$name.size" ||
+        fail "$name: the core takes more than 12.25 KiB"
     awk '$1 == "stack:" && $2 > 2048 { exit 1 }' "$name.out" ||
         fail "$name: more than 2 KiB of stack"
 }

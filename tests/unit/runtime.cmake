@@ -1,4 +1,4 @@
-foreach(name flx_alloc flx_open flx_pick flx_plan flx_posix flx_run flx_share flx_switch
+foreach(name flx_alloc flx_enter flx_open flx_pick flx_plan flx_posix flx_run flx_share flx_switch
         flx_zstd)
     flexc_unit_test(${name} LIBS flexc_test_runtime)
 endforeach()

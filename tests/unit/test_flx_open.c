@@ -184,6 +184,8 @@ static void tables__that_contradict_each_other_are_refused(void **state)
     ASSERT_BAD_MODEL(m.chunk[1].kblock = 1);
     ASSERT_BAD_MODEL(m.chunk[1].layer = 1);
     ASSERT_BAD_MODEL(m.chunk[5].res_off += 32);
+    ASSERT_BAD_MODEL(m.chunk[5].layer = FLX_LAYER_NONE);
+    ASSERT_BAD_MODEL(m.model.entry_ix = UINT16_MAX + 1);
 }
 
 /* ---- plans ---- */

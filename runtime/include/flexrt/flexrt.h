@@ -101,6 +101,33 @@ enum flx_err flx_switch_budget(struct flx *rt, uint64_t bytes);
  * from flx_run. */
 enum flx_err flx_settle(struct flx *rt);
 
+/* Changes over to another entry of the model, between inferences: to the plan
+ * of the same number, or to the one that a pending switch asks for, which
+ * counts as executed. Residents stay that the new plan has, too; states (flexc
+ * --state) move to their new place; other inputs and outputs are lost.
+ * flx_input and flx_output are then those of the entry. With the entry that is
+ * running it is flx_settle.
+ *
+ *   entry  of the tables that flx_open got, an element of NAME_model[]; must
+ *          outlive the runtime
+ *
+ * On an error nothing has changed but that, after one of a load in flight, none
+ * is; a pending switch stays pending.
+ *
+ * FLX_E_STATE    inside an inference
+ * FLX_E_MODEL    inconsistent tables, or not of the same model and blob
+ * FLX_E_PLAN     an inconsistent plan, or the entry has no plan of this number
+ * FLX_E_ARENA    the plan is larger than the arena
+ * FLX_E_THREADS  more threads than a plan is for
+ * FLX_E_REFUSED  the port refused to grow
+ * FLX_E_ARG      NULL; else an error of a load in flight as from flx_run
+ *
+ * A switch that is asked for at the same time, from another thread, is for the
+ * plan of that number of whichever entry runs when it is executed; if that is
+ * larger than the arena it is dropped. Time: one pass over the entry's tables
+ * and plans as in flx_open, then the moves. */
+enum flx_err flx_enter(struct flx *rt, const struct flx_model *entry);
+
 struct flx_info {
     uint32_t plan_id;
     uint32_t arena_bytes; /* in use: the current plan's peak */
@@ -117,6 +144,7 @@ struct flx_info {
     enum flx_err last_switch; /* FLX_OK, or why the last request was dropped */
     uint16_t layer;           /* of the last executed box, for traces */
     uint16_t inside;          /* 1 while an inference is under way */
+    uint32_t entry_ix;        /* flx_model.entry_ix of the entry */
 };
 void flx_query(const struct flx *rt, struct flx_info *info);
 
