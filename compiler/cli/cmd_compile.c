@@ -493,6 +493,29 @@ static bool write_blob(const struct job *j, struct outputs *o,
     return blob_write(entry, j->n, &a->opt, &blob, cx);
 }
 
+/* A state goes from entry to entry as it is. */
+static bool check_states(const struct job *j)
+{
+    const struct layers *const first = &j->line[0].layers;
+    for (uint32_t e = 1; e < j->n; e++) {
+        const struct layers *const l = &j->line[e].layers;
+        for (uint32_t i = 0; i < l->n_input; i++) {
+            const struct shape *const a = &first->input[i].shape;
+            const struct shape *const b = &l->input[i].shape;
+            if (l->buf[l->input[i].buf].is_output &&
+                (a->rank != b->rank ||
+                 memcmp(a->dim, b->dim, a->rank * sizeof a->dim[0]) != 0)) {
+                return diag_error(
+                    j->cx->diag, E_USAGE, at_tensor(l->input[i].name),
+                    "this state has another shape in entry %s "
+                    "than in entry %s",
+                    j->line[e].entry->name, j->line[0].entry->name);
+            }
+        }
+    }
+    return true;
+}
+
 /* Each half of every entry, then the next; a dump stops after one. */
 static bool compile(struct job *j, struct outputs *o, struct buf *text)
 {
@@ -508,7 +531,7 @@ static bool compile(struct job *j, struct outputs *o, struct buf *text)
     if (stop) {
         return true;
     }
-    if (!write_blob(j, o, &inline_blob)) {
+    if (!check_states(j) || !write_blob(j, o, &inline_blob)) {
         return false;
     }
     for (uint32_t e = 0; e < j->n; e++) {

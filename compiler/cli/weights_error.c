@@ -75,7 +75,7 @@ static bool outputs_of(const struct cli_args *args, enum dtype weights,
         .n_thread = 1,
         .store = RUN_MEMORY,
         .n_run = 1,
-        .input = run_inputs(&inputs, model.tables, cx),
+        .input = run_inputs(&inputs, &model, NULL, cx),
     };
     ok = s.input && run_exec(&s, cx, out);
     run_model_close(&model);

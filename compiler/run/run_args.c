@@ -235,6 +235,52 @@ static const char *first_given(const struct run_args *a, bool for_compile)
     return NULL;
 }
 
+bool run_args_turn(const char **text, struct span *entry, uint32_t *n)
+{
+    const char *const at = *text;
+    const size_t len = strcspn(at, ",:");
+    const char *end = at + len;
+    uint64_t count = 1;
+    if (*end == ':') {
+        count = 0;
+        for (end++; *end >= '0' && *end <= '9' && count < UINT32_MAX; end++) {
+            count = 10 * count + (uint64_t)(*end - '0');
+        }
+    }
+    if (len == 0 || count == 0 || count > UINT32_MAX ||
+        (*end != '\0' && *end != ',')) {
+        return false;
+    }
+    *entry = (struct span){(const uint8_t *)at, len};
+    *n = (uint32_t)count;
+    *text = *end ? end + 1 : NULL;
+    return true;
+}
+
+/* A number, or runs of entries. */
+static bool parse_sequence(struct cx *cx, struct run_args *a)
+{
+    enum { MOST = 1 << 20 };
+    if (!a->turns ||
+        (parse_u32(a->turns, &a->sequence) && a->sequence <= MOST)) {
+        return true;
+    }
+    uint64_t all = 0;
+    for (const char *at = a->turns; at;) {
+        struct span entry;
+        uint32_t n = 0;
+        if (!run_args_turn(&at, &entry, &n) || (all += n) > MOST) {
+            return diag_error(cx->diag, E_USAGE, at_option("--sequence"),
+                              "'%s' is neither a number of runs nor "
+                              "ENTRY[:RUNS],..., at most %d runs",
+                              a->turns, MOST);
+        }
+    }
+    a->has_entries = true;
+    a->sequence = (uint32_t)all;
+    return true;
+}
+
 static bool check_use(struct cx *cx, struct run_args *a)
 {
     const char *useless = NULL;
@@ -276,6 +322,12 @@ static bool check_use(struct cx *cx, struct run_args *a)
         return diag_error(cx->diag, E_USAGE, at_option("--sequence"),
                           "says how many runs there are, and none is twice");
     }
+    if (a->has_entries &&
+        (a->trace || a->profile || a->entry || a->plan_file.n > 0)) {
+        return diag_error(cx->diag, E_USAGE, at_option("--sequence"),
+                          "of entries goes with none of --entry, --plan-file, "
+                          "--trace and --profile-layers, which are of one");
+    }
     if (a->runs == 0 || a->threads == 0) {
         return diag_error(cx->diag, E_USAGE,
                           at_option(a->runs == 0 ? "--runs" : "--threads"),
@@ -299,7 +351,7 @@ bool run_args_parse(int argc, char **argv, struct cx *cx, struct run_args *out)
         *out = a;
         return true;
     }
-    if (!check_use(cx, &a) || !parse_image(cx, &a) ||
+    if (!parse_sequence(cx, &a) || !check_use(cx, &a) || !parse_image(cx, &a) ||
         (a.storage && !parse_word(cx, "--storage", a.storage,
                                   "cached|direct|memory", &store))) {
         return false;

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/cx.h"
+#include "base/span.h"
 #include "run/run_child.h"
 #include "run/run_image.h"
 
@@ -52,7 +53,9 @@ struct run_args {
     struct run_list state;
     uint32_t plan; /* RUN_PLAN_UNSET: not given */
     uint32_t runs;
-    uint32_t sequence; /* 0: one input, again and again */
+    const char *turns; /* --sequence as given */
+    uint32_t sequence; /* its runs; 0: one input, again and again */
+    bool has_entries;  /* it names the entries of its runs */
     uint32_t warmup;
     uint32_t threads;
     bool resize;
@@ -74,6 +77,11 @@ struct run_args {
  * false: E_USAGE naming the option. */
 NODISCARD bool run_args_parse(int argc, char **argv, struct cx *cx,
                               struct run_args *out);
+
+/* One ENTRY[:N] of --sequence at *text, which moves on to the next one or, at
+ * the end, to NULL. false: there is none. */
+NODISCARD bool run_args_turn(const char **text, struct span *entry,
+                             uint32_t *n);
 
 /* The options for flexc among them. false: E_MEMORY. */
 NODISCARD bool run_args_pass(const struct run_args *a, struct run_argv *out);

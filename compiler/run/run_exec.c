@@ -19,7 +19,7 @@ enum { GUARD_BYTE = 0xA5 };
 
 struct session {
     const struct run_setup *setup;
-    const struct flx_model *m;
+    const struct flx_model *m; /* the entry */
     struct cx *cx;
     struct run_result *out;
     struct flx_posix posix;
@@ -30,6 +30,8 @@ struct session {
     uint32_t guard_bytes; /* after the arena, up to its page's end */
     uint8_t **all;        /* of a sequence: each output of all inferences;
                              NULL for a state */
+    uint64_t *all_bytes;  /* of each that are there */
+    uint64_t *in_bytes;   /* of each input of a sequence that are used */
 };
 
 /* ---- errors -------------------------------------------------------------- */
@@ -185,10 +187,10 @@ static bool check_blob_size(const struct session *s)
                       len, s->m->blob_bytes);
 }
 
-/* Bytes of arena for the plan begun with and all that may be switched to. */
-static uint32_t arena_for(const struct run_setup *s)
+/* Bytes of arena for the plan begun with and all that may be switched to, in an
+ * entry. */
+static uint32_t arena_for(const struct run_setup *s, const struct flx_model *m)
 {
-    const struct flx_model *m = s->model->tables;
     uint32_t most = flx_arena_bytes(m, s->plan);
     for (uint32_t i = 0; s->switches && i < m->n_plan; i++) {
         bool is_used = s->switches->is_random || s->switches->is_all;
@@ -201,10 +203,21 @@ static uint32_t arena_for(const struct run_setup *s)
     return most;
 }
 
+/* The same in all entries of a sequence. */
+static uint32_t arena_for_all(const struct run_setup *s)
+{
+    uint32_t most = arena_for(s, s->model->tables);
+    for (uint32_t i = 0; s->order && i < s->n_run; i++) {
+        const uint32_t bytes = arena_for(s, &s->model->entry[s->order[i]]);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 static bool open_arena(struct session *s)
 {
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    s->arena_bytes = arena_for(s->setup);
+    s->arena_bytes = arena_for_all(s->setup);
     s->guard_bytes = (uint32_t)((page - s->arena_bytes % page) % page);
     /* Large pages as far as the first plan goes: a smaller one than others that
      * are switched to takes no more RAM than its budget. */
@@ -257,18 +270,43 @@ bool run_is_state(const struct flx_model *m, uint32_t buf)
            is_listed(m->output, m->n_output, buf);
 }
 
-/* Of inference `run`. */
-static void write_inputs(const struct session *s, uint32_t run)
+/* Of inference `run`: of a sequence the next part of each, and states once. */
+static void write_inputs(struct session *s, uint32_t run)
 {
-    const uint32_t part = s->setup->is_sequence ? run : 0;
     for (uint32_t i = 0; i < s->m->n_input; i++) {
         const struct run_tensor *t = &s->setup->input[i];
-        const uint64_t bytes = run_tensor_bytes(t);
-        if (bytes > 0 &&
-            (part == 0 || !run_is_state(s->m, s->m->input[i].buf))) {
-            memcpy(flx_input(s->rt, i), t->data + part * bytes, bytes);
+        const uint64_t bytes = s->m->input[i].bytes;
+        const bool is_next =
+            s->setup->is_sequence && !run_is_state(s->m, s->m->input[i].buf);
+        const uint64_t at = is_next ? s->in_bytes[i] : 0;
+        if (bytes > 0 && (is_next || run == 0 || !s->setup->is_sequence)) {
+            memcpy(flx_input(s->rt, i), t->data + at, bytes);
+        }
+        if (is_next) {
+            s->in_bytes[i] += bytes;
         }
     }
+}
+
+/* The entry of inference `run`. */
+static bool enter(struct session *s, uint32_t run)
+{
+    const struct run_setup *const setup = s->setup;
+    if (!setup->order) {
+        return true;
+    }
+    const struct flx_model *const m = &setup->model->entry[setup->order[run]];
+    struct flx_info info;
+    const enum flx_err err = flx_enter(s->rt, m);
+    if (err != FLX_OK) {
+        return refused(s, err);
+    }
+    s->m = m;
+    flx_query(s->rt, &info);
+    if (info.arena_bytes > s->out->arena_peak) {
+        s->out->arena_peak = info.arena_bytes;
+    }
+    return true;
 }
 
 static bool note_switch(struct session *s, uint32_t run, uint32_t step,
@@ -385,20 +423,37 @@ static bool check_digests(struct session *s, uint32_t run,
     return true;
 }
 
+/* Bytes of output ix in all inferences. */
+static uint64_t sequence_bytes(const struct run_setup *setup, uint32_t ix)
+{
+    const struct run_model *const m = setup->model;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < setup->n_run; i++) {
+        bytes += (setup->order ? &m->entry[setup->order[i]] : m->tables)
+                     ->output[ix]
+                     .bytes;
+    }
+    return bytes;
+}
+
 static bool make_sequence(struct session *s)
 {
-    const uint64_t n = s->setup->n_run;
     s->all = arena_new(s->cx->scratch, uint8_t *, s->m->n_output);
-    for (uint32_t i = 0; s->all && i < s->m->n_output; i++) {
+    s->all_bytes = arena_new(s->cx->scratch, uint64_t, s->m->n_output);
+    s->in_bytes = arena_new(s->cx->scratch, uint64_t, s->m->n_input);
+    if (!s->all || !s->all_bytes || !s->in_bytes) {
+        return false;
+    }
+    for (uint32_t i = 0; i < s->m->n_output; i++) {
         if (run_is_state(s->m, s->m->output[i].buf)) {
             continue;
         }
-        s->all[i] = arena_alloc(s->cx->keep, s->m->output[i].bytes * n, 64);
+        s->all[i] = arena_alloc(s->cx->keep, sequence_bytes(s->setup, i), 64);
         if (!s->all[i]) {
             return false;
         }
     }
-    return s->all != NULL;
+    return true;
 }
 
 /* Outputs of inference `run` of a sequence, and the digests of all so far. */
@@ -407,7 +462,8 @@ static void add_outputs(struct session *s, uint32_t run)
     for (uint32_t i = 0; i < s->m->n_output; i++) {
         const uint64_t bytes = s->m->output[i].bytes;
         if (bytes > 0 && s->all[i]) {
-            memcpy(s->all[i] + run * bytes, flx_output(s->rt, i), bytes);
+            memcpy(s->all[i] + s->all_bytes[i], flx_output(s->rt, i), bytes);
+            s->all_bytes[i] += bytes;
         }
     }
     if (run + 1 < s->setup->n_run) {
@@ -417,15 +473,23 @@ static void add_outputs(struct session *s, uint32_t run)
     for (uint32_t i = 0; i < s->m->n_output; i++) {
         if (s->all[i]) {
             uint8_t digest[SHA256_BYTES];
-            sha256_of(s->all[i], s->m->output[i].bytes * (run + 1), digest);
+            sha256_of(s->all[i], s->all_bytes[i], digest);
             sha256_hex(digest, s->out->sha256[i]);
         }
     }
 }
 
-/* Output i of a whole sequence: one more dimension. */
+/* Output i of a whole sequence: one more dimension; of several entries, whose
+ * outputs have several shapes, one in all. */
 static bool keep_sequence(struct session *s, uint32_t i, struct run_tensor *t)
 {
+    t->data = s->all[i];
+    if (s->setup->order) {
+        const struct run_type *const type = run_type_of(t->dtype);
+        t->rank = 1;
+        t->dim[0] = type ? s->all_bytes[i] / type->bytes : 0;
+        return run_tensor_count(t);
+    }
     if (t->rank == RUN_MAX_RANK) {
         return diag_error(s->cx->diag, E_UNSUPPORTED, at_tensor(t->name),
                           "a sequence of tensors of rank %d", RUN_MAX_RANK);
@@ -433,7 +497,6 @@ static bool keep_sequence(struct session *s, uint32_t i, struct run_tensor *t)
     memmove(&t->dim[1], &t->dim[0], t->rank * sizeof t->dim[0]);
     t->dim[0] = s->setup->n_run;
     t->rank++;
-    t->data = s->all[i];
     return run_tensor_count(t);
 }
 
@@ -629,6 +692,9 @@ static bool run_all(struct session *s)
         if (i == setup->n_warmup && setup->trace) {
             flx_set_trace(s->rt, run_trace_hook, setup->trace);
             run_trace_restart(setup->trace);
+        }
+        if (!enter(s, i)) {
+            return false;
         }
         write_inputs(s, i);
         if (i == setup->n_warmup) {

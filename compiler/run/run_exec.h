@@ -22,8 +22,10 @@ struct run_setup {
     uint32_t n_run;                 /* >= 1 */
     const struct run_tensor *input; /* of all inputs, in the tables' order;
                                        types and shapes fit */
-    bool is_sequence; /* inputs that are no states have n_run times as much
-                         data, a part for each inference */
+    bool is_sequence; /* inputs that are no states have as much data as n_run
+                         inferences need, a part for each */
+    const uint32_t *order; /* of a sequence: the number of each inference's
+                              entry; NULL: of the one that is chosen */
     const struct run_switches *switches; /* NULL: none */
     struct run_trace *trace;             /* NULL: none */
 };

@@ -41,25 +41,47 @@ bool run_read_input(const char *path, const struct run_image_opt *opt,
     return true;
 }
 
-/* n parts of the input, one after the other, from a file or random; t stays the
- * shape of one. */
+/* Elements of input ix in all inferences of a sequence. */
+static uint64_t sequence_count(const struct run_args *a,
+                               const struct run_model *m, const uint32_t *order,
+                               uint32_t ix, const struct run_tensor *t)
+{
+    const uint64_t size = m->tables->input[ix].bytes / (t->n ? t->n : 1);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < a->sequence; i++) {
+        bytes += (order ? &m->entry[order[i]] : m->tables)->input[ix].bytes;
+    }
+    return size > 0 ? bytes / size : 0;
+}
+
+/* `count` elements of the input, parts one after the other, from a file or
+ * random; t stays the shape of one. */
 static bool read_sequence(const struct run_args *a, const char *path,
-                          uint32_t ix, struct cx *cx, struct run_tensor *t)
+                          uint32_t ix, uint64_t count, struct cx *cx,
+                          struct run_tensor *t)
 {
     struct run_tensor all = *t;
     all.rank = 1;
-    all.dim[0] = t->n * a->sequence;
+    all.dim[0] = count;
     if (!path && !run_tensor_random(&all, a->seed, ix, cx)) {
         return false;
     }
     if (path && !run_tensor_read(path, cx, &all)) {
         return false;
     }
-    if (all.dtype != t->dtype || all.n != t->n * a->sequence) {
+    if (all.dtype != t->dtype || all.n != count) {
         struct buf b;
         buf_init(&b, cx->scratch);
         run_tensor_print(&b, &all);
-        buf_printf(&b, ", a sequence needs %" PRIu32 " times ", a->sequence);
+        if (a->has_entries) {
+            buf_printf(&b,
+                       ", the sequence needs %" PRIu64 " elements; its first "
+                       "part ",
+                       count);
+        } else {
+            buf_printf(&b, ", a sequence needs %" PRIu32 " times ",
+                       a->sequence);
+        }
         run_tensor_print(&b, t);
         diag_error(cx->diag, E_INPUT, at_file(path), "input '%s': it is %s",
                    t->name, buf_text(&b));
@@ -128,8 +150,10 @@ static bool assign_inputs(const struct run_args *a, const struct flx_model *m,
 }
 
 struct run_tensor *run_inputs(const struct run_args *a,
-                              const struct flx_model *m, struct cx *cx)
+                              const struct run_model *model,
+                              const uint32_t *order, struct cx *cx)
 {
+    const struct flx_model *const m = model->tables;
     struct run_tensor *t = arena_new(cx->keep, struct run_tensor, m->n_input);
     const char **file = arena_new(cx->keep, const char *, m->n_input);
     if (!t || !file || !assign_inputs(a, m, cx, file)) {
@@ -140,7 +164,8 @@ struct run_tensor *run_inputs(const struct run_args *a,
             return NULL;
         }
         if (a->sequence > 0 && !run_is_state(m, m->input[i].buf)) {
-            if (!read_sequence(a, file[i], i, cx, &t[i])) {
+            const uint64_t n = sequence_count(a, model, order, i, &t[i]);
+            if (!read_sequence(a, file[i], i, n, cx, &t[i])) {
                 return NULL;
             }
             continue;
@@ -316,6 +341,7 @@ struct job {
     struct cx *cx;
     struct run_model model;
     struct run_switches switches;
+    const uint32_t *order; /* of a sequence of several entries */
     const struct run_tensor *input;
     struct run_trace *trace; /* NULL: nothing wants it */
     struct run_result *result;
@@ -349,6 +375,7 @@ static bool run_plan(struct job *j, uint32_t plan)
         .n_run = a->sequence > 0 ? a->sequence : a->runs,
         .input = j->input,
         .is_sequence = a->sequence > 0,
+        .order = j->order,
         .switches = a->switches ? &j->switches : NULL,
         .trace = j->trace,
     };
@@ -420,24 +447,50 @@ static bool judge(const struct job *j)
     return true;
 }
 
-/* The entry of this name. */
-static bool choose_entry(struct run_model *m, const char *name, struct cx *cx)
+/* The number of the entry of this name; n_entry: there is none, reported. */
+static uint32_t entry_named(const struct run_model *m, const char *option,
+                            struct span name, struct cx *cx)
 {
     struct buf b;
     buf_init(&b, cx->scratch);
     for (uint32_t i = 0; i < m->n_entry; i++) {
         const char *const own = m->entry[i].entry ? m->entry[i].entry : "main";
-        if (strcmp(own, name) == 0) {
-            run_model_choose(m, i);
-            return true;
+        if (strlen(own) == name.len && memcmp(own, name.data, name.len) == 0) {
+            return i;
         }
         buf_printf(&b, "%s '%s'", i ? "," : "", own);
     }
-    (void)diag_error(cx->diag, E_USAGE, at_option("--entry"),
-                     "the model has no entry '%s'; it has%s", name,
-                     buf_text(&b));
+    (void)diag_error(cx->diag, E_USAGE, at_option(option),
+                     "the model has no entry '%.*s'; it has%s", (int)name.len,
+                     (const char *)name.data, buf_text(&b));
     buf_free(&b);
-    return false;
+    return m->n_entry;
+}
+
+/* The entry of each inference of --sequence; the first's is chosen. */
+static bool order_entries(struct job *j)
+{
+    uint32_t *const order = arena_new(j->cx->keep, uint32_t, j->args->sequence);
+    uint32_t done = 0;
+    for (const char *at = j->args->turns; order && at;) {
+        struct span name;
+        uint32_t n = 0;
+        if (!run_args_turn(&at, &name, &n)) {
+            return false;
+        }
+        const uint32_t ix = entry_named(&j->model, "--sequence", name, j->cx);
+        if (ix == j->model.n_entry) {
+            return false;
+        }
+        for (; n > 0; n--) {
+            order[done++] = ix;
+        }
+    }
+    if (order) {
+        run_model_choose(&j->model, order[0]);
+    }
+    j->order = order;
+    return order != NULL;
 }
 
 /* Whether the given inputs have the shapes of this entry; pictures, which can
@@ -462,19 +515,28 @@ static bool fits_entry(const struct run_args *a, const struct flx_model *m,
     return fits;
 }
 
-/* The entry that --entry names, or that the given inputs fit; else the first.
- */
-static bool find_entry(struct run_model *m, const struct run_args *a,
-                       struct cx *cx)
+/* The entry that --entry or --sequence names, or that the given inputs fit;
+ * else the first. */
+static bool find_entry(struct job *j)
 {
+    const struct run_args *const a = j->args;
+    struct run_model *const m = &j->model;
+    if (a->has_entries) {
+        return order_entries(j);
+    }
     if (a->entry) {
-        return choose_entry(m, a->entry, cx);
+        const uint32_t ix =
+            entry_named(m, "--entry", span_of_str(a->entry), j->cx);
+        if (ix < m->n_entry) {
+            run_model_choose(m, ix);
+        }
+        return ix < m->n_entry;
     }
     for (uint32_t i = 0; m->n_entry > 1 && a->input.n > 0 && i < m->n_entry;
          i++) {
-        const struct arena_mark mark = arena_mark(cx->scratch);
-        const bool fits = fits_entry(a, &m->entry[i], cx);
-        arena_rewind(cx->scratch, mark);
+        const struct arena_mark mark = arena_mark(j->cx->scratch);
+        const bool fits = fits_entry(a, &m->entry[i], j->cx);
+        arena_rewind(j->cx->scratch, mark);
         if (fits) {
             run_model_choose(m, i);
             return true;
@@ -491,7 +553,7 @@ static bool run_loaded(struct job *j, struct buf *text)
         !run_switch_parse(a->switches, m->n_plan, j->cx, &j->switches)) {
         return false;
     }
-    j->input = run_inputs(a, m, j->cx);
+    j->input = run_inputs(a, &j->model, j->order, j->cx);
     return j->input && run_plans(j, text) &&
            (!a->output || write_outputs(a->output, &j->result[0], j->cx)) &&
            (!a->trace || write_trace(j)) && (!a->json || write_json(j, text)) &&
@@ -509,7 +571,7 @@ static bool run_dir(const struct run_args *a, const char *dir, struct cx *cx,
     }
     run_trace_init(&trace);
     j.trace = a->trace || a->profile ? &trace : NULL;
-    bool ok = find_entry(&j.model, a, cx);
+    bool ok = find_entry(&j);
     for (uint32_t i = 0; ok && i < a->plan_file.n; i++) {
         ok = run_model_add_plan(&j.model, a->plan_file.item[i], cx);
     }

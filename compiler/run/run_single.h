@@ -7,6 +7,7 @@
 #include "base/cx.h"
 #include "flexrt/flx_format.h"
 #include "run/run_args.h"
+#include "run/run_model.h"
 
 /* Runs one model under the plans that the arguments choose and appends what is
  * to be printed to `text`; writes the files asked for.
@@ -25,8 +26,10 @@ NODISCARD bool run_read_input(const char *path, const struct run_image_opt *opt,
                               struct cx *cx, struct run_tensor *t);
 
 /* All inputs of a model, in cx->keep: of the files that --input lists, random
- * by --seed for others. NULL: reported. */
-NODISCARD struct run_tensor *
-run_inputs(const struct run_args *a, const struct flx_model *m, struct cx *cx);
+ * by --seed for others; of a sequence those of all inferences, whose entries
+ * `order` has (NULL: the one chosen). NULL: reported. */
+NODISCARD struct run_tensor *run_inputs(const struct run_args *a,
+                                        const struct run_model *model,
+                                        const uint32_t *order, struct cx *cx);
 
 #endif

@@ -13,6 +13,8 @@ if(TARGET flexc AND TARGET flexrun AND TARGET flexzoo)
         ${CMAKE_CURRENT_SOURCE_DIR}/state.sh ${run_tools} $<TARGET_FILE:refrun>)
     flexc_test(guard COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/guard.sh
         $<TARGET_FILE:flexc> $<TARGET_FILE:flexrun>)
+    flexc_test(prefill COMMAND
+        ${CMAKE_CURRENT_SOURCE_DIR}/prefill.sh ${run_tools} $<TARGET_FILE:refrun>)
     foreach(set models light node)
         flexc_test(conformance-${set} TIMEOUT 900 COMMAND
             ${CMAKE_CURRENT_SOURCE_DIR}/conformance.sh $<TARGET_FILE:flexrun>
