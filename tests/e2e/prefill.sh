@@ -67,7 +67,7 @@ printf 'close 0.001 0.0001\n' >want/tolerance
 "$zoo" gpt2-step-small --seq $tokens -o step.onnx
 positions $tokens position.npy
 
-state=present.*=past.*
+state='present.*=past.*'
 "$flexc" step.onnx --state "$state" --budgets min,max -o step -q --tables
 for tables in --tables ""; do
     # shellcheck disable=SC2086

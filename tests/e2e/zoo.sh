@@ -24,11 +24,12 @@ values() {
     sed -n "s/^.*\"$1\":[[:space:]]*\([0-9.e+-]*\),\{0,1\}\$/\1/p" "$2"
 }
 
-# network NAME: compiles for the least budget, for all weights resident, and for
+# network NAME [OPTION]...: compiles for the least budget, for all weights resident, and for
 # two in between; runs each.
 network() {
     name=$1
-    "$zoo" "$name" -o "$name.onnx" || exit 1
+    shift
+    "$zoo" "$name" "$@" -o "$name.onnx" || exit 1
     mkdir -p "$name"
     printf 'close 0.001 0.0001\n' >"$name/tolerance"
     "$refrun" "$name.onnx" -o "$name/output" --seed 3 >/dev/null || {
@@ -87,4 +88,6 @@ for network in tiny squeezenet-small mobilenetv2-small resnet-small \
     vgg19-small vit-small gpt2-small; do
     network "$network"
 done
+# ViT-B/16: all twelve blocks, of two heads.
+network vit --patch 16 --res 64 --width 0.167
 exit $failed
