@@ -334,8 +334,9 @@ static bool add_all(const struct cli_result *r, const struct plan_set *curve,
               num(root, "threads", r->args->opt.n_thread) &&
               num(root, "weights", r->layers->weight_bytes) &&
               num(root, "blob", r->chunks->blob_bytes) &&
-              num(root, "macs", macs) && num(root, "least", r->least->peak) &&
-              num(root, "least_layer", r->least->peak_layer) &&
+              num(root, "macs", macs) &&
+              num(root, "least", r->plans->least_bytes) &&
+              num(root, "least_layer", r->plans->least_layer) &&
               add_layers(r, root) && add_curve(curve, root) &&
               (kinds = cJSON_AddArrayToObject(root, "kinds")) &&
               (plans = cJSON_AddArrayToObject(root, "plans"));

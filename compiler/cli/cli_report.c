@@ -38,11 +38,10 @@ static double gap_of(const struct plan *p)
                             : (double)p->latency_ns / (double)p->bound_ns - 1;
 }
 
-static const char *peak_node(const struct cli_result *r, const struct plan *p)
+/* What sets a peak. */
+static const char *node_of(const struct cli_result *r, uint32_t layer)
 {
-    return p->peak_layer < r->layers->n_layer
-               ? r->layers->layer[p->peak_layer].name
-               : "";
+    return layer < r->layers->n_layer ? r->layers->layer[layer].name : "";
 }
 
 /* What errors were measured on. */
@@ -79,7 +78,7 @@ void cli_table(const struct cli_result *r, struct buf *out)
                    (double)p->latency_ns / 1e6, (double)p->bound_ns / 1e6,
                    100 * gap_of(p), human(b, p->resident_bytes),
                    human(c, p->streamed_bytes));
-        buf_visible(out, peak_node(r, p));
+        buf_visible(out, node_of(r, p->peak_layer));
         buf_char(out, '\n');
     }
     for (uint32_t i = 0; i < r->errors.n; i++) {
@@ -159,7 +158,8 @@ static bool parts_json(const struct cli_result *r, uint32_t ix,
     return num(o, "peak", (double)p->peak) &&
            num(o, "resident_bytes", (double)p->resident_bytes) &&
            num(o, "plan_bytes", (double)r->plan_bytes[ix]) &&
-           str(o, "peak_node", peak_node(r, p)) && switch_json(r, ix, delay, o);
+           str(o, "peak_node", node_of(r, p->peak_layer)) &&
+           switch_json(r, ix, delay, o);
 }
 
 static bool entry_json(const struct cli_result *r, uint32_t ix,
@@ -201,7 +201,7 @@ static bool plan_json(const struct cli_result *r, uint32_t n, uint32_t ix,
               num(o, "peak", (double)p->peak) &&
               num(o, "resident_bytes", (double)p->resident_bytes) &&
               num(o, "plan_bytes", (double)plan_bytes) &&
-              str(o, "peak_node", peak_node(top, p)) &&
+              str(o, "peak_node", node_of(top, p->peak_layer)) &&
               (r->entry || switch_json(r, ix, delay[0], o)) &&
               (entries = cJSON_AddArrayToObject(o, "entries"));
     for (uint32_t e = 0; ok && e < n; e++) {
@@ -259,7 +259,8 @@ bool cli_json(const struct cli_result *r, uint32_t n, struct cx *cx,
     uint64_t macs = 0;
     for (uint32_t e = 0; e < n; e++) {
         planning_us += r[e].planning_us;
-        most = r[e].least->budget > most->least->budget ? &r[e] : most;
+        most =
+            r[e].plans->least_bytes > most->plans->least_bytes ? &r[e] : most;
     }
     if (!delay) {
         return false;
@@ -269,17 +270,17 @@ bool cli_json(const struct cli_result *r, uint32_t n, struct cx *cx,
     }
     cJSON *root = cJSON_CreateObject();
     cJSON *plans = NULL;
-    bool ok = str(root, "model", r->args->name) &&
-              str(root, "target", r->args->opt.target->name) &&
-              str(root, "device", r->args->opt.device->name) &&
-              num(root, "weights_bytes", (double)r->layers->weight_bytes) &&
-              num(root, "blob_bytes", (double)r->chunks->blob_bytes) &&
-              num(root, "macs", (double)macs) &&
-              num(root, "min_budget", (double)most->least->budget) &&
-              str(root, "min_budget_node", peak_node(most, most->least)) &&
-              num(root, "planning_ms", (double)planning_us / 1e3) &&
-              errors_json(r, root) &&
-              (plans = cJSON_AddArrayToObject(root, "plans"));
+    bool ok =
+        str(root, "model", r->args->name) &&
+        str(root, "target", r->args->opt.target->name) &&
+        str(root, "device", r->args->opt.device->name) &&
+        num(root, "weights_bytes", (double)r->layers->weight_bytes) &&
+        num(root, "blob_bytes", (double)r->chunks->blob_bytes) &&
+        num(root, "macs", (double)macs) &&
+        num(root, "min_budget", (double)most->plans->least_bytes) &&
+        str(root, "min_budget_node", node_of(most, most->plans->least_layer)) &&
+        num(root, "planning_ms", (double)planning_us / 1e3) &&
+        errors_json(r, root) && (plans = cJSON_AddArrayToObject(root, "plans"));
     for (uint32_t i = 0; ok && i < r->n_plan; i++) {
         ok = plan_json(r, n, i, delay, plans);
     }

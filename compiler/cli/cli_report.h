@@ -19,11 +19,10 @@ struct cli_result {
     const struct chunks *chunks;
     const struct cands *cands;
     const struct plan_set *plans;
-    const struct plan *least;     /* the plan for the least budget found */
     const uint64_t *plan_bytes;   /* encoded size of each plan */
     struct weights_errors errors; /* n 0: not measured; in the first entry's */
     uint64_t planning_us; /* processor time of all plans; only in the JSON */
-    uint32_t n_plan;      /* asked for; plans may hold one more, the least */
+    uint32_t n_plan;
 };
 
 /* One line a plan: budget, peak, latency, bound, gap, resident, streamed, and

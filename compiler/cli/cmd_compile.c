@@ -115,8 +115,7 @@ struct line {
     struct chunks chunks;
     struct cands cands;
     struct plan_set plans;
-    uint64_t planning_us;         /* processor time that they took */
-    const struct plan_set *asked; /* those of the plans that are in tables */
+    uint64_t planning_us; /* processor time that they took */
 };
 
 /* A compile: the entries' lines, side by side. */
@@ -201,7 +200,10 @@ static bool read_plan(struct cli_args *a, struct cx *cx, struct line *s)
     diag_set_input(cx->diag, a->plan_file);
     const bool ok = plan_parse(map.bytes, cx, plan);
     file_unmap(&map);
-    s->plans = (struct plan_set){.plan = plan, .n_plan = 1};
+    s->plans = (struct plan_set){.plan = plan,
+                                 .n_plan = 1,
+                                 .least_bytes = plan->peak,
+                                 .least_layer = plan->peak_layer};
     if (ok && a->opt.n_budget > 0 && a->opt.budget[0].kind == BUDGET_BYTES &&
         plan->peak > a->opt.budget[0].bytes) {
         return diag_error_budget(cx->diag, at_file(a->plan_file), plan->peak,
@@ -274,32 +276,17 @@ static bool expand_auto(struct cli_args *a, struct cx *cx, const struct line *s)
     return true;
 }
 
-/* The budgets asked for and, for the report, the least: one plan each. */
 static bool make_plans(struct cli_args *a, struct cx *cx, struct line *s)
 {
-    if (!expand_auto(a, cx, s)) {
-        return false;
-    }
-    struct budget *b = arena_new(cx->keep, struct budget, a->opt.n_budget + 1);
-    if (!b) {
-        return false;
-    }
-    if (a->opt.n_budget > 0) {
-        memcpy(b, a->opt.budget, a->opt.n_budget * sizeof *b);
-    }
-    b[a->opt.n_budget] = (struct budget){.kind = BUDGET_MIN, .text = "min"};
-    struct options opt = a->opt;
-    opt.budget = b;
-    opt.n_budget = a->opt.n_budget + 1;
-    return plan_make(&s->layers, &s->chunks, &s->cands, opt.device, &opt, cx,
-                     &s->plans);
+    return expand_auto(a, cx, s) &&
+           plan_make(&s->layers, &s->chunks, &s->cands, a->opt.device, &a->opt,
+                     cx, &s->plans);
 }
 
-/* What each of the first n plans holds, and from when to when. */
-static bool print_memory(const struct line *s, uint32_t n, struct cx *cx,
-                         struct buf *text)
+/* What each plan holds, and from when to when. */
+static bool print_memory(const struct line *s, struct cx *cx, struct buf *text)
 {
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < s->plans.n_plan; i++) {
         const struct plan *const p = &s->plans.plan[i];
         struct plan_run run;
         struct plan_rects rects;
@@ -351,9 +338,8 @@ static bool back_half(const struct job *j, struct line *s, struct buf *text,
         }
         return false;
     }
-    const uint32_t n = a->plan_file ? 1 : a->opt.n_budget;
     if (a->dump == DUMP_PLAN) {
-        for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t i = 0; i < s->plans.n_plan; i++) {
             if (!plan_print(&s->plans.plan[i], text)) {
                 return false;
             }
@@ -361,16 +347,10 @@ static bool back_half(const struct job *j, struct line *s, struct buf *text,
         return true;
     }
     if (a->dump == DUMP_MEMORY) {
-        return print_memory(s, n, cx, text);
+        return print_memory(s, cx, text);
     }
     *stop = false;
-    const struct plan_set asked = {.plan = s->plans.plan, .n_plan = n};
-    struct plan_set *kept = arena_new(cx->keep, struct plan_set, 1);
-    if (kept) {
-        *kept = asked;
-    }
-    s->asked = kept;
-    return kept != NULL;
+    return true;
 }
 
 static bool make_tables(struct job *j)
@@ -382,7 +362,7 @@ static bool make_tables(struct job *j)
             .layers = &s->layers,
             .chunks = &s->chunks,
             .cands = &s->cands,
-            .plans = s->asked,
+            .plans = &s->plans,
             .entry = j->n > 1 ? s->entry->name : NULL,
             .before = e > 0 ? &j->tables[e - 1] : NULL,
         };
@@ -559,8 +539,7 @@ static bool compile(struct job *j, struct outputs *o, struct buf *text)
  * use, at equal ratios. They are made apart from those asked for, which do not
  * depend on whether there is a report. */
 static bool make_curve(const struct cli_args *a, struct cx *cx,
-                       const struct line *s, const struct plan *least,
-                       struct plan_set *curve)
+                       const struct line *s, struct plan_set *curve)
 {
     enum { N = 17 }; /* 2^k + 1: halved again and again */
     *curve = (struct plan_set){0};
@@ -571,7 +550,8 @@ static bool make_curve(const struct cli_args *a, struct cx *cx,
     if (!b) {
         return false;
     }
-    double x[N] = {(double)least->peak};
+    const uint64_t least = s->plans.least_bytes;
+    double x[N] = {(double)least};
     x[N - 1] = x[0] + (double)s->chunks.resident_max;
     for (uint32_t step = N / 2; step > 0; step /= 2) {
         for (uint32_t i = step; i < N; i += 2 * step) {
@@ -579,7 +559,7 @@ static bool make_curve(const struct cli_args *a, struct cx *cx,
         }
     }
     for (uint32_t i = 0; i < N; i++) {
-        b[i].bytes = size_max(least->peak, (uint64_t)x[i]);
+        b[i].bytes = size_max(least, (uint64_t)x[i]);
         b[i].text = "";
     }
     b[0].kind = BUDGET_MIN;
@@ -634,7 +614,6 @@ static bool make_result(const struct job *j, uint32_t e, struct cli_result *r)
         .chunks = &s->chunks,
         .cands = &s->cands,
         .plans = &s->plans,
-        .least = &s->plans.plan[s->plans.n_plan - 1],
         .plan_bytes = plan_bytes,
         .planning_us = s->planning_us,
         .n_plan = m->n_plan,
@@ -657,7 +636,7 @@ static bool write_page(const struct job *j, struct outputs *o, uint32_t e,
             arena_printf(j->cx->keep, "%.*s-%s%s", n, path, r->entry, path + n);
     }
     buf_cut(b, 0);
-    return path && make_curve(j->args, j->cx, &j->line[e], r->least, &curve) &&
+    return path && make_curve(j->args, j->cx, &j->line[e], &curve) &&
            add_file(o, path, cli_html(r, &curve, j->cx, b), b);
 }
 

@@ -111,6 +111,8 @@ struct plan {
 struct plan_set {
     struct plan *plan; /* in the order of --budgets */
     uint32_t n_plan;
+    uint32_t least_layer; /* sets it */
+    uint64_t least_bytes; /* the least budget that was found */
 };
 
 /* Bytes that a load which picks needs from its address on: the chunk may lie

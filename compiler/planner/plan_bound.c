@@ -31,7 +31,7 @@
 
 enum {
     ROUNDS = 6,
-    SPLITS = 32, /* of intervals of prefixes */
+    SPLITS = 16, /* of intervals of prefixes */
     MAX_PARTS = SPLITS + 1
 };
 
@@ -43,6 +43,7 @@ struct clocks {
 /* What a segment is under an interval of prefixes. */
 struct crossing {
     bool is_possible;
+    bool has_ahead;       /* the last two are known */
     int64_t load;         /* its loads */
     int64_t ahead_before; /* loads from its first layer on that fit beside it */
     int64_t ahead_after;  /* from the layer after it on */
@@ -191,23 +192,42 @@ static int64_t later(int64_t a, int64_t b)
 }
 
 static struct crossing crossing_of(const struct flow *f,
-                                   const struct segment *g, uint32_t near[2])
+                                   const struct segment *g)
 {
     const uint64_t again = again_ns(f, g);
     struct crossing x = {.is_possible = again != UINT64_MAX};
     if (x.is_possible) {
         x.load = (int64_t)(ns_of(f, g->lo, g->hi) + again);
-        x.ahead_before = ahead(f, g->lo, f->room - g->bytes, &near[0]);
-        x.ahead_after = ahead(f, g->hi, f->room - g->bytes, &near[1]);
     }
     return x;
 }
 
-static struct clocks cross(const struct flow *f, const struct segment *g,
-                           const struct crossing *k)
+static int64_t compute_of(const struct flow *f, const struct segment *g)
 {
-    const int64_t c =
-        (int64_t)(f->w->before_ns[g->hi] - f->w->before_ns[g->lo] + g->more_ns);
+    const uint64_t ns = f->w->before_ns[g->hi] - f->w->before_ns[g->lo];
+    return (int64_t)(ns + g->more_ns);
+}
+
+/* Whether a segment cannot lower a clock at its end, however far loads run
+ * ahead. */
+static bool is_late(const struct flow *f, const struct segment *g,
+                    const struct crossing *k)
+{
+    const struct clocks a = f->x[g->lo];
+    const struct clocks b = f->x[g->hi];
+    return !f->w->d->loader_shares_core && a.t + compute_of(f, g) >= b.t &&
+           a.load + k->load >= b.load;
+}
+
+static struct clocks cross(const struct flow *f, const struct segment *g,
+                           struct crossing *k, uint32_t near[2])
+{
+    if (!k->has_ahead) {
+        k->has_ahead = true;
+        k->ahead_before = ahead(f, g->lo, f->room - g->bytes, &near[0]);
+        k->ahead_after = ahead(f, g->hi, f->room - g->bytes, &near[1]);
+    }
+    const int64_t c = compute_of(f, g);
     struct clocks x = f->x[g->lo];
     if (f->w->d->loader_shares_core) {
         x.t += c + k->load;
@@ -239,12 +259,14 @@ static uint64_t flow_bound(struct flow *f)
             for (uint32_t i = w->seg_at[hi]; i < w->seg_at[hi + 1]; i++) {
                 const struct segment *const g = &w->seg[i];
                 if (round == 0) {
-                    f->crossing[i] = crossing_of(f, g, near);
+                    f->crossing[i] = crossing_of(f, g);
                 }
-                if (f->x[g->lo].t == INT64_MAX || !f->crossing[i].is_possible) {
+                struct crossing *const k = &f->crossing[i];
+                if (f->x[g->lo].t == INT64_MAX || !k->is_possible ||
+                    is_late(f, g, k)) {
                     continue;
                 }
-                const struct clocks x = cross(f, g, &f->crossing[i]);
+                const struct clocks x = cross(f, g, k, near);
                 f->x[hi].t = x.t < f->x[hi].t ? x.t : f->x[hi].t;
                 f->x[hi].load = x.load < f->x[hi].load ? x.load : f->x[hi].load;
             }

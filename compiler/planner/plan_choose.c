@@ -45,6 +45,26 @@ static uint64_t share(uint64_t all, uint64_t bytes, uint64_t of)
     return of == 0 ? 0 : (uint64_t)((double)all * (double)bytes / (double)of);
 }
 
+/* What boxes of some panels each do again: slices of a layer that does not fit
+ * into `room` have about half of it, so that one can be loaded while the other
+ * is used. */
+static uint64_t cuts_ns(const struct work *w, const struct slices *s,
+                        const struct segment *x, uint64_t room)
+{
+    uint64_t ns = 0;
+    for (uint32_t y = x->lo; y < x->hi; y++) {
+        const struct cand *const k = &w->k->cand[y];
+        const uint64_t bytes = s->held[y + 1] - s->held[y];
+        const uint64_t slot = s->slot[0][y];
+        if (bytes > slot && k->rows_ns > 0) {
+            const uint64_t most = size_max(slot, room / 2 / slot * slot);
+            ns += (size_div_up(bytes, most) - 1) *
+                  (k->rows_ns + (uint64_t)x->n_iter * k->box_ns);
+        }
+    }
+    return ns;
+}
+
 /* What a segment costs in `cap` bytes over boxes of whole layers, and loads
  * each once. */
 static uint64_t cost_of(const struct work *w, const struct slices *s,
@@ -56,14 +76,21 @@ static uint64_t cost_of(const struct work *w, const struct slices *s,
     const uint64_t held = held_bytes(s, x);
     const uint64_t compute_ns = w->before_ns[x->hi] - w->before_ns[x->lo];
     uint64_t loads_ns = s->held_ns[x->hi] - s->held_ns[x->lo];
-    uint64_t cost = x->cost_ns / 8 * taste->compute;
+    uint64_t more_ns = x->cost_ns;
+    if (held > room || x->stripe == 0) {
+        more_ns += cuts_ns(w, s, x, room);
+    }
+    uint64_t again_ns = 0;
     if (x->stripe > 0 && held > room) {
         const uint64_t kept = room > 2 * slot ? room - 2 * slot : 0;
-        const uint64_t more =
-            (x->n_iter - 1) *
-            share(loads_ns, held - size_min(kept, held), held);
-        cost += more / 8 * taste->loads;
-        loads_ns += more;
+        again_ns = (x->n_iter - 1) *
+                   share(loads_ns, held - size_min(kept, held), held);
+        loads_ns += again_ns;
+    }
+    uint64_t cost = more_ns / 8 * taste->compute + again_ns / 8 * taste->loads;
+    if (taste->is_local) {
+        const uint64_t ns = size_max(compute_ns + more_ns, loads_ns);
+        cost = ns - compute_ns + again_ns / 64;
     }
     /* With room for one slice only, nothing overlaps. */
     if (held > room && room < 2 * slot) {

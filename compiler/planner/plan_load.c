@@ -1,6 +1,7 @@
 #include "planner/plan_work.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/size.h"
@@ -25,7 +26,8 @@ struct fill {
     uint64_t *slice_addr; /* per slice */
     uint32_t *rect_of;    /* per load instruction; UINT32_MAX: none */
     uint64_t floor;
-    bool is_high; /* the slice at hand goes to the highest address */
+    struct rect before; /* the last one placed low: there was no room below */
+    bool is_high;       /* the slice at hand goes to the highest address */
 };
 
 /* ---- room ---- */
@@ -60,7 +62,12 @@ static bool find_hole(const struct fill *f, struct rect *x, int64_t wait)
                                   f->how->limit);
         return x->addr != UINT64_MAX;
     }
-    x->addr = taken_hole(f->list, f->n_list, f->r->period, x, f->floor);
+    /* Whatever lacked room below lacks it when it is larger or lives longer. */
+    const struct rect *const b = &f->before;
+    const bool is_more =
+        b->first == x->first && b->last <= x->last && b->bytes <= x->bytes;
+    x->addr = taken_hole(f->list, f->n_list, f->r->period, x,
+                         is_more ? size_max(f->floor, b->addr) : f->floor);
     return x->addr <= f->how->limit && x->bytes <= f->how->limit - x->addr;
 }
 
@@ -164,6 +171,7 @@ static bool place_loads(struct fill *f, int64_t *last_wait)
             return false;
         }
         set_address(f, i, x.addr + u->slice->shift);
+        f->before = f->is_high ? f->before : x;
         f->rect_of[i] = f->r->n;
         f->r->x[f->r->n] = x;
         taken_insert(f->list, f->n_list++, &f->r->x[f->r->n++]);
@@ -173,36 +181,56 @@ static bool place_loads(struct fill *f, int64_t *last_wait)
     return true;
 }
 
+/* Loads from the first one on that may move into the tail: [0, n). */
+static uint32_t count_early(const struct plan *p)
+{
+    uint32_t n = 0;
+    while (n < p->n_load && p->load[n].op == PLAN_LOAD &&
+           p->load[n].wait <= 0) {
+        n++;
+    }
+    return n;
+}
+
+/* Takes a rectangle out of the list. */
+static void list_remove(struct fill *f, const struct rect *x)
+{
+    uint32_t i = 0;
+    while (f->list[i].addr != x->addr || f->list[i].last != x->last ||
+           f->list[i].first != x->first) {
+        i++;
+    }
+    f->n_list--;
+    memmove(&f->list[i], &f->list[i + 1], (f->n_list - i) * sizeof *f->list);
+}
+
 /* Loads with wait 0, as far as they come before others, start in the tail of
  * the run before where there is room, after its own last load. */
 static void pull_loads(struct fill *f, int64_t last_wait)
 {
     const int64_t n_box = (int64_t)f->d->p.n_step;
+    const uint32_t n = count_early(&f->d->p);
     int64_t before = last_wait - n_box;
-    for (uint32_t i = 0; i < f->d->p.n_load; i++) {
+    f->before = (struct rect){.bytes = UINT64_MAX};
+    f->n_list = rects_meeting(f->r, slot_of_wait(before), n_box, f->list);
+    for (uint32_t i = 0; i < n; i++) {
         struct plan_load *const b = &f->d->p.load[i];
-        if (b->op != PLAN_LOAD || b->wait > 0) {
-            break;
-        }
         if (b->resident) {
             continue;
         }
         struct rect *const own = &f->r->x[f->rect_of[i]];
-        const struct rect old = *own;
         struct rect x = rect_of_load(f, i);
         /* Never so early as to meet itself. */
         const int64_t lo = before > x.last - n_box ? before : x.last - n_box;
-        own->bytes = 0;
-        own->addr = 0;
-        f->n_list = rects_meeting(f->r, slot_of_wait(lo), x.last, f->list);
         int64_t wait = 0;
         f->is_high =
-            old.addr > (f->floor + f->how->limit) / 2 && f->how->high != 0;
+            own->addr > (f->floor + f->how->limit) / 2 && f->how->high != 0;
+        list_remove(f, own);
         if (lo >= 0 || !find_wait(f, &x, lo, 0, &wait)) {
-            *own = old;
             break;
         }
         *own = x;
+        taken_insert(f->list, f->n_list++, own);
         b->wait = wait;
         set_address(f, i, x.addr + f->d->use[i].slice->shift);
         before = wait;
@@ -265,6 +293,53 @@ static uint64_t panel_addr(const struct fill *f, const struct plan_box *b,
     return 0;
 }
 
+/* Adds bytes that live from slot `first` to `last`, less than a period later,
+ * to what each slot has more than the one before. */
+static void add_live(int64_t *more, int64_t period, int64_t first, int64_t last,
+                     int64_t bytes)
+{
+    const int64_t from = (first + period) % period;
+    const int64_t to = (last + period) % period;
+    more[from] += bytes;
+    more[to + 1] -= bytes;
+    more[0] += to < from ? bytes : 0;
+}
+
+/* The most bytes that live at once, with all of a region while it lives. */
+static bool measure_live(struct fill *f)
+{
+    const struct rects *const r = f->r;
+    int64_t *const more =
+        arena_new(f->w->cx->scratch, int64_t, (uint64_t)r->period + 1);
+    if (!more) {
+        return false;
+    }
+    for (uint32_t i = 0; i < r->n; i++) {
+        add_live(more, r->period, r->x[i].first, r->x[i].last,
+                 (int64_t)r->x[i].bytes);
+    }
+    for (uint32_t k = 0; k < f->d->n_overlay; k++) { /* while both live */
+        const struct overlay *const o = &f->d->overlay[k];
+        int64_t first = 0;
+        int64_t last = r->period - 1;
+        for (uint32_t i = 0; i < r->n; i++) {
+            first = r->x[i].to == &f->d->p.buf[o->under].addr ? r->x[i].first
+                                                              : first;
+            last =
+                r->x[i].to == &f->d->p.buf[o->over].addr ? r->x[i].last : last;
+        }
+        add_live(more, r->period, first, last, -(int64_t)o->saved);
+    }
+    int64_t now = 0;
+    int64_t most = 0;
+    for (int64_t t = 0; t < r->period; t++) {
+        now += more[t];
+        most = now > most ? now : most;
+    }
+    f->d->live = f->floor + (uint64_t)most;
+    return true;
+}
+
 static bool finish(struct fill *f)
 {
     struct plan *const p = &f->d->p;
@@ -283,7 +358,7 @@ static bool finish(struct fill *f)
         const struct rect *const x = &f->r->x[i];
         p->peak = size_max(p->peak, x->addr + x->bytes);
     }
-    return true;
+    return measure_live(f);
 }
 
 static int by_first(const void *a, const void *b)

@@ -18,27 +18,31 @@
 enum {
     MAX_SLICE = 8 << 20, /* bytes of one load, about one piece to compute on */
     MIN_TRIALS = 36,
-    MAX_EFFORT = 20000, /* executed instructions and buffers placed */
+    MAX_EFFORT = 50000, /* executed instructions and buffers placed */
     MAX_TRIALS = 160,   /* per budget */
-    ROUNDS = 6,         /* in which every knob is turned */
+    MAX_TURNS = 256,
+    STARTS = 3, /* of k_starts, where there is a plan already */
+    ROUNDS = 6, /* in which every knob is turned */
     IN_FLIGHT_LEAST = 2,
     TIGHT = 8,    /* budgets below 8 / 7 of the least are */
     SQUEAKS = 12, /* see struct recipe */
-    SQUEAKS_LEAST = 120
+    SQUEAKS_LEAST = 120,
+    LOWERINGS = 6 /* of a peak, tried */
 };
 
 static const struct taste tastes[] = {
-    {8, 8, false, false},
-    {8, 1, false, false},
-    {1, 8, false, false},
-    {8, 8, true, false},
+    {.compute = 8, .loads = 8},
+    {.is_local = true},
+    {.compute = 8, .loads = 1},
+    {.compute = 1, .loads = 8},
+    {.compute = 8, .loads = 8, .plain = true},
 };
 /* For the least plan: what packs more easily first. */
 static const struct taste lean_tastes[] = {
-    {8, 8, false, true},
-    {8, 8, true, true},
-    {8, 8, false, false},
-    {8, 8, true, false},
+    {.compute = 8, .loads = 8, .lean = true},
+    {.compute = 8, .loads = 8, .lean = true, .plain = true},
+    {.compute = 8, .loads = 8},
+    {.compute = 8, .loads = 8, .plain = true},
 };
 
 struct search {
@@ -112,6 +116,67 @@ static bool make_again(const struct work *w, const struct trial *t,
                     keep_plan(w->cx->keep, w->l, &d.p, out);
     arena_rewind(w->cx->scratch, mark);
     return ok;
+}
+
+/* Whether a plan ends less than 2 % above what lives at once. */
+static bool is_dense(uint64_t peak, uint64_t live)
+{
+    return peak <= live + live / 51;
+}
+
+/* Tries one limit for a trial, in this order of placement and others. */
+static bool try_limit(const struct work *w, uint64_t most_ns, struct trial *t,
+                      struct draft *d, bool *is_good)
+{
+    static const enum place_order orders[] = {PLACE_LONG_MIXED, PLACE_BIG_MIXED,
+                                              PLACE_EARLY_MIXED};
+    *is_good = false;
+    for (uint32_t i = 0; i <= ARRAY_LEN(orders) && !*is_good; i++) {
+        const struct arena_mark mark = arena_mark(w->cx->scratch);
+        if (i > 0) {
+            t->how.order = orders[i - 1];
+            t->how.squeaks = SQUEAKS_LEAST;
+        }
+        const bool ok = trial_draft(w, t, d);
+        arena_rewind(w->cx->scratch, mark);
+        if (!ok) {
+            return false;
+        }
+        *is_good = d->fits && d->p.latency_ns <= most_ns;
+    }
+    return true;
+}
+
+/* What comes as early as it finds room may lie higher than it need. Changes the
+ * limit of a trial that fits, so that its peak is lower and its time no more
+ * than most_ns. */
+static bool lower_peak(const struct work *w, uint64_t most_ns, struct trial *t)
+{
+    uint64_t low = 0; /* no good */
+    uint64_t high = UINT64_MAX;
+    struct trial x = *t;
+    for (uint32_t i = 0; i <= LOWERINGS; i++) {
+        struct draft d;
+        bool is_good = false;
+        if (!try_limit(w, most_ns, &x, &d, &is_good)) {
+            return false;
+        }
+        if (is_good) {
+            *t = x;
+            high = d.p.peak;
+            low = low < d.live || low >= high ? d.live : low;
+        } else if (i == 0) {
+            break;
+        } else {
+            low = x.how.limit;
+        }
+        if (is_good && is_dense(high, d.live)) {
+            break;
+        }
+        x = *t;
+        x.how.limit = low + (i == 0 ? low / 128 : (high - low) / 2);
+    }
+    return true;
 }
 
 /* ---- 1. the least ---- */
@@ -333,14 +398,14 @@ enum knob {
     KNOB_ORDER,
     N_KNOBS
 };
-enum { EIGHTHS = 8 };
+enum { EIGHTHS = 8, MIXED = PLACE_ORDERS - PLACE_LONG_MIXED };
 struct knobs {
     /* CUT: residents, an index into w->cut. CAP: eighths of the room between
      * the least need and all there is, for buffers, so that cascades are cut
      * less. FILL: see struct filling; the rest is for loads ahead. SLICE: index
      * into k_slices. TASTE: index into tastes. FIT: 1: every
-     * other slice as high as it can be. ORDER: enum
-     * place_order, the first one tried. */
+     * other slice as high as it can be. ORDER: see set_order, the first one
+     * tried. */
     uint32_t x[N_KNOBS];
 };
 
@@ -354,9 +419,13 @@ static const struct {
 };
 
 static const struct knobs k_starts[] = {
+    {{[KNOB_CAP] = EIGHTHS, [KNOB_FILL] = EIGHTHS, [KNOB_SLICE] = 5}},
+    {{[KNOB_CAP] = EIGHTHS,
+      [KNOB_FILL] = EIGHTHS,
+      [KNOB_SLICE] = 2,
+      [KNOB_TASTE] = 1}},
     {{[KNOB_CAP] = EIGHTHS / 2, [KNOB_FILL] = EIGHTHS / 2, [KNOB_SLICE] = 1}},
     {{[KNOB_CAP] = EIGHTHS, [KNOB_FILL] = EIGHTHS / 2, [KNOB_SLICE] = 1}},
-    {{[KNOB_CAP] = EIGHTHS, [KNOB_FILL] = EIGHTHS, [KNOB_SLICE] = 5}},
     {{[KNOB_SLICE] = 1}},
 };
 
@@ -368,6 +437,8 @@ struct found {
     uint64_t enough_ns; /* no plan is faster */
     uint64_t tried[MAX_TRIALS];
     uint32_t n_tried;
+    struct knobs turned[MAX_TURNS]; /* so many first settings that were tried */
+    uint32_t n_turned;
     struct slices chunks; /* slices of one chunk, of prefix chunks_cut */
     uint32_t chunks_cut;
     uint64_t effort; /* instructions of all trials */
@@ -403,6 +474,14 @@ static const struct slices *chunks_of(const struct work *w, uint32_t cut,
     return &best->chunks;
 }
 
+/* The k-th way of placing: where memory is tight, those that pack best. */
+static void set_order(const struct found *best, uint32_t k, struct recipe *how)
+{
+    how->order = (enum place_order)(
+        best->is_tight ? PLACE_LONG_MIXED + k % MIXED : k % PLACE_ORDERS);
+    how->side = (enum place_side)(best->is_tight ? k / MIXED % PLACE_SIDES : 0);
+}
+
 /* Tries a trial under all placement orders until one fits. */
 static bool try_trial(const struct work *w, struct trial t,
                       const struct knobs *at, struct found *best)
@@ -411,18 +490,17 @@ static bool try_trial(const struct work *w, struct trial t,
     if (!trial_choose(w, &t, chunks_of(w, at->x[KNOB_CUT], best), &d)) {
         return false;
     }
-    t.how.order = (enum place_order)at->x[KNOB_ORDER];
+    set_order(best, at->x[KNOB_ORDER], &t.how);
     if (d.part->n == 0 || !is_new(best, hash_of(&d, &t))) {
         return true;
     }
     bool fits = false;
-    const uint32_t sides = best->is_tight ? PLACE_SIDES : 1;
+    const uint32_t n = best->is_tight ? MIXED * PLACE_SIDES : PLACE_ORDERS;
     t.how.squeaks = best->is_tight ? SQUEAKS_LEAST : SQUEAKS;
-    for (uint32_t i = 0; i < PLACE_ORDERS * sides && !fits; i++) {
+    for (uint32_t i = 0; i < n && !fits; i++) {
         const struct arena_mark mark = arena_mark(w->cx->scratch);
-        t.how.order =
-            (enum place_order)((at->x[KNOB_ORDER] + i) % PLACE_ORDERS);
-        t.how.side = (enum place_side)(i / PLACE_ORDERS);
+        const uint32_t k = (at->x[KNOB_ORDER] + i) % n;
+        set_order(best, k, &t.how);
         if (!trial_finish(w, &t.how, &d)) {
             return false;
         }
@@ -432,9 +510,23 @@ static bool try_trial(const struct work *w, struct trial t,
             best->ns = d.p.latency_ns;
             best->t = t;
             best->at = *at;
-            best->at.x[KNOB_ORDER] = (uint32_t)t.how.order;
+            best->at.x[KNOB_ORDER] = k;
         }
         arena_rewind(w->cx->scratch, mark);
+    }
+    return true;
+}
+
+/* Notes a setting of the knobs; false when it has been before. */
+static bool note_turn(struct found *best, const struct knobs *at)
+{
+    for (uint32_t i = 0; i < best->n_turned; i++) {
+        if (memcmp(&best->turned[i], at, sizeof *at) == 0) {
+            return false;
+        }
+    }
+    if (best->n_turned < MAX_TURNS) {
+        best->turned[best->n_turned++] = *at;
     }
     return true;
 }
@@ -446,7 +538,7 @@ static bool try_knobs(const struct work *w, uint64_t budget,
     const uint32_t *const x = at->x;
     if (best->n_tried == MAX_TRIALS ||
         (best->effort > MAX_EFFORT && best->n_tried >= MIN_TRIALS) ||
-        x[KNOB_CUT] >= best->n_cut) {
+        x[KNOB_CUT] >= best->n_cut || !note_turn(best, at)) {
         return true;
     }
     const struct arena_mark mark = arena_mark(w->cx->scratch);
@@ -510,43 +602,49 @@ static bool is_enough(const struct found *best)
     return best->ns <= best->enough_ns + best->enough_ns / 512;
 }
 
-/* Moves the residents of the best by a step, and puts each other knob into each
- * of its places. */
-static bool turn(const struct work *w, uint64_t budget, uint64_t step,
-                 struct found *best)
+/* Moves the residents of the best up and down by ever smaller steps. */
+static bool slide(const struct work *w, uint64_t budget, struct found *best)
+{
+    const uint64_t most = w->cut[best->n_cut - 1];
+    for (uint32_t part = 8; part <= 128 && !is_enough(best); part *= 2) {
+        const uint64_t so_far = best->ns;
+        for (uint32_t i = 0; i < 3 && best->ns == so_far; i++) {
+            struct knobs k = best->at;
+            const uint64_t here = w->cut[k.x[KNOB_CUT]];
+            const uint64_t step = most / part;
+            k.x[KNOB_CUT] =
+                cut_below(w, best->n_cut - 1,
+                          i < 2 ? here + step : here - size_min(here, step));
+            if (i == 1) {
+                const uint32_t fill = k.x[KNOB_FILL];
+                k.x[KNOB_FILL] = fill < EIGHTHS / 2 ? 0 : fill - EIGHTHS / 2;
+            }
+            if (!try_knobs(w, budget, &k, best)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Puts each other knob into each of its places. */
+static bool turn(const struct work *w, uint64_t budget, struct found *best)
 {
     static const struct {
         enum knob knob;
         uint32_t by;
         uint32_t n;
     } turns[] = {
-        {KNOB_FILL, 2, EIGHTHS / 2 + 1},
-        {KNOB_CAP, 2, EIGHTHS / 2 + 1},
-        {KNOB_FIT, 1, 2},
-        {KNOB_SLICE, 1, ARRAY_LEN(k_slices)},
-        {KNOB_ORDER, 1, PLACE_ORDERS},
-        {KNOB_TASTE, 1, ARRAY_LEN(tastes)},
+        {KNOB_SLICE, 1, ARRAY_LEN(k_slices)}, {KNOB_FILL, 2, EIGHTHS / 2 + 1},
+        {KNOB_CAP, 2, EIGHTHS / 2 + 1},       {KNOB_FIT, 1, 2},
+        {KNOB_TASTE, 1, ARRAY_LEN(tastes)},   {KNOB_ORDER, 1, PLACE_ORDERS},
     };
-    for (uint32_t i = 0; i < 2 && !is_enough(best); i++) {
-        struct knobs k = best->at;
-        const uint64_t here = w->cut[k.x[KNOB_CUT]];
-        k.x[KNOB_CUT] =
-            cut_below(w, best->n_cut - 1,
-                      i == 0 ? here + step : here - size_min(here, step));
-        if (k.x[KNOB_CUT] != best->at.x[KNOB_CUT] &&
-            !try_knobs(w, budget, &k, best)) {
-            return false;
-        }
-    }
     for (uint32_t i = 0; i < ARRAY_LEN(turns); i++) {
         for (uint32_t v = 0; v < turns[i].n && !is_enough(best); v++) {
             struct knobs k = best->at;
-            uint32_t *const x = &k.x[turns[i].knob];
-            if (*x != v * turns[i].by) {
-                *x = v * turns[i].by;
-                if (!try_knobs(w, budget, &k, best)) {
-                    return false;
-                }
+            k.x[turns[i].knob] = v * turns[i].by;
+            if (!try_knobs(w, budget, &k, best)) {
+                return false;
             }
         }
     }
@@ -556,13 +654,9 @@ static bool turn(const struct work *w, uint64_t budget, uint64_t step,
 /* Improves f->best, a plan that fits the budget, if the search can. */
 static bool find_plan(struct search *f, uint64_t budget)
 {
-    /* Residents first tried: so many 16ths of the most, less so many; the first
-     * only where loads need not cost time, since it is most often enough. */
-    static const struct {
-        uint32_t part;
-        uint32_t less;
-    } first[] = {{8, 0}, {16, 0}, {16, 1}, {14, 0},
-                 {8, 0}, {12, 0}, {4, 0},  {0, 0}};
+    /* Residents first tried: so many 16ths of the most; the first only where
+     * loads need not cost time, since it is most often enough. */
+    static const uint32_t first[] = {8, 16, 8, 12, 0};
     const struct work *const w = &f->w;
     const uint64_t before_ns = f->best.latency_ns;
     struct found *const best = arena_new(w->cx->scratch, struct found, 1);
@@ -586,24 +680,23 @@ static bool find_plan(struct search *f, uint64_t budget)
         for (uint32_t j = 0; j < ARRAY_LEN(k_starts) && !is_enough(best); j++) {
             struct knobs k = k_starts[j];
             k.x[KNOB_CUT] =
-                first[i].part == 16
-                    ? most - (uint32_t)size_min(most, first[i].less)
-                    : cut_below(w, most, w->cut[most] / 16 * first[i].part);
-            if (!try_knobs(w, budget, &k, best)) {
+                first[i] == 16
+                    ? most
+                    : cut_below(w, most, w->cut[most] / 16 * first[i]);
+            if ((j < STARTS || best->ns == UINT64_MAX) &&
+                !try_knobs(w, budget, &k, best)) {
                 return false;
             }
         }
     }
-    uint64_t step = w->cut[most] / 8;
-    for (uint32_t i = 0; i < ROUNDS && !is_enough(best); i++) {
+    for (uint32_t i = 0; i < ROUNDS && best->ns < UINT64_MAX; i++) {
         const uint64_t so_far = best->ns;
-        if (best->ns == UINT64_MAX) {
-            break;
-        }
-        if (!turn(w, budget, step, best)) {
+        if (!slide(w, budget, best) || !turn(w, budget, best)) {
             return false;
         }
-        step /= best->ns == so_far ? 4 : 2;
+        if (best->ns == so_far) {
+            break;
+        }
     }
     if (best->ns > before_ns) {
         best->ns = before_ns;
@@ -615,8 +708,11 @@ static bool find_plan(struct search *f, uint64_t budget)
         return false;
     }
     if (best->ns < before_ns) {
+        const uint64_t slack_ns =
+            size_min(best->ns / 2048, before_ns - best->ns - 1);
         struct plan p;
-        if (!make_again(w, &best->t, &p)) {
+        if (!lower_peak(w, best->ns + slack_ns, &best->t) ||
+            !make_again(w, &best->t, &p)) {
             return false;
         }
         /* A shorter queue may cost what the search had gained. */
@@ -714,6 +810,8 @@ static bool make_all(struct search *f, struct plan_set *set)
                      largest.n_box > 0 ? &largest : &least, &set->plan[i]);
         }
     }
+    set->least_bytes = least.peak;
+    set->least_layer = least.peak_layer;
     f->best = least;
     f->least_bytes = least.peak;
     bool any = false;

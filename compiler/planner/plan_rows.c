@@ -236,28 +236,6 @@ static uint64_t needed_after(const struct work *w, const struct cascade *c,
     return least;
 }
 
-/* Whether all readers are in the cascade, and go through its rows; it is held
- * in full. */
-static bool may_be_over(const struct work *w, const struct cascade *c,
-                        uint32_t ix)
-{
-    const struct buffer *const b = &w->l->buf[ix];
-    return w->sheds[ix] && b->last < c->hi && b->last >= c->lo &&
-           (b->first < c->lo || b->is_input) &&
-           w->reader[w->reader_at[ix]].layer >= c->lo &&
-           (w->writer_at[ix] == w->writer_at[ix + 1] ||
-            w->writer[w->writer_at[ix + 1] - 1] < c->lo);
-}
-
-/* Whether it is born in the cascade and outlives it. */
-static bool may_be_under(const struct work *w, const struct cascade *c,
-                         uint32_t ix)
-{
-    const struct buffer *const b = &w->l->buf[ix];
-    return !b->whole && !b->is_input && b->first >= c->lo && b->last >= c->hi &&
-           b->first < c->hi;
-}
-
 /* The least distance at which no row of x is written over before its last
  * use: the rows of y done at the end of an iteration end before the first row
  * of x that is needed after y's last writer. */
@@ -282,28 +260,21 @@ static int64_t least_off(const struct work *w, const struct cascade *c,
     return off;
 }
 
-/* Tries `over` under every buffer that it may lie over. */
-static void try_over(const struct work *w, const struct cascade *c,
-                     uint32_t over, struct overlay *best)
+/* Tries a pair. */
+static void try_pair(const struct work *w, const struct cascade *c,
+                     uint32_t over, uint32_t under, struct overlay *best)
 {
-    for (uint32_t i = c->lo; i < c->hi; i++) {
-        const uint32_t under = w->l->layer[i].out.buf;
-        if (!may_be_under(w, c, under) ||
-            (w->l->buf[over].is_input && w->l->buf[under].is_output)) {
-            continue;
-        }
-        const int64_t x = (int64_t)w->full[over];
-        const int64_t y = (int64_t)w->full[under];
-        int64_t off = x <= y ? 0 : y - x;
-        const int64_t least = least_off(w, c, over, under);
-        off = least > off ? least : off;
-        off = round_up(off, 64);
-        const int64_t low = off < 0 ? off : 0;
-        const int64_t high = off + x > y ? off + x : y;
-        const int64_t saved = x + y - (high - low);
-        if (saved > (int64_t)best->saved) {
-            *best = (struct overlay){over, under, off, (uint64_t)saved};
-        }
+    const int64_t x = (int64_t)w->full[over];
+    const int64_t y = (int64_t)w->full[under];
+    int64_t off = x <= y ? 0 : y - x;
+    const int64_t least = least_off(w, c, over, under);
+    off = least > off ? least : off;
+    off = round_up(off, 64);
+    const int64_t low = off < 0 ? off : 0;
+    const int64_t high = off + x > y ? off + x : y;
+    const int64_t saved = x + y - (high - low);
+    if (saved > (int64_t)best->saved) {
+        *best = (struct overlay){over, under, off, (uint64_t)saved};
     }
 }
 
@@ -311,13 +282,13 @@ bool cascade_overlay(const struct work *w, const struct cascade *c,
                      struct overlay *best)
 {
     best->saved = 0;
-    for (uint32_t k = c->lo; k < c->hi; k++) {
-        for (uint32_t j = 0;
-             w->ends_shed[k] && j < layer_n_read(&w->l->layer[k]); j++) {
-            const uint32_t over = w->l->layer[k].in[j].buf;
-            if (over < w->l->n_buf && w->l->buf[over].last == k &&
-                may_be_over(w, c, over)) {
-                try_over(w, c, over, best);
+    for (uint32_t i = w->over_at[c->lo]; i < w->over_at[c->lo + 1]; i++) {
+        const struct buffer *const over = &w->l->buf[w->over[i]];
+        for (uint32_t k = w->under_at[c->hi]; k < w->under_at[c->hi + 1]; k++) {
+            const struct buffer *const under = &w->l->buf[w->under[k]];
+            if (over->last < c->hi && under->first >= c->lo &&
+                !(over->is_input && under->is_output)) {
+                try_pair(w, c, w->over[i], w->under[k], best);
             }
         }
     }

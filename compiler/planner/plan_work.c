@@ -15,21 +15,13 @@ enum {
     LEAD_ROWS = 48 /* of the last layer: about the halo of a long cascade */
 };
 
-/* ---- who writes and reads a buffer ---- */
+/* Layers [first, end). */
+struct run {
+    uint32_t first;
+    uint32_t end;
+};
 
-static bool sheds_rows(const struct work *w, uint32_t ix)
-{
-    const struct buffer *const b = &w->l->buf[ix];
-    bool sheds = w->reader_at[ix] < w->reader_at[ix + 1] && !b->is_output &&
-                 (!b->whole || b->is_input);
-    for (uint32_t i = w->reader_at[ix]; sheds && i < w->reader_at[ix + 1];
-         i++) {
-        const struct layer *const y = &w->l->layer[w->reader[i].layer];
-        sheds =
-            operand_first_row(y, w->reader[i].o, b->row_bytes, y->rows - 1) > 0;
-    }
-    return sheds;
-}
+/* ---- who writes and reads a buffer ---- */
 
 static bool index_buffers(struct work *w)
 {
@@ -44,10 +36,8 @@ static bool index_buffers(struct work *w)
     w->writer_at = arena_new(a, uint32_t, (uint64_t)l->n_buf + 1);
     w->reader = arena_new(a, struct buf_read, n_use);
     w->reader_at = arena_new(a, uint32_t, (uint64_t)l->n_buf + 1);
-    w->sheds = arena_new(a, bool, l->n_buf);
-    w->ends_shed = arena_new(a, bool, l->n_layer);
     if (!w->full || !w->writer || !w->writer_at || !w->reader ||
-        !w->reader_at || !w->sheds || !w->ends_shed) {
+        !w->reader_at) {
         return false;
     }
     uint32_t n_writer = 0;
@@ -72,10 +62,78 @@ static bool index_buffers(struct work *w)
     }
     w->writer_at[l->n_buf] = n_writer;
     w->reader_at[l->n_buf] = n_reader;
-    for (uint32_t b = 0; b < l->n_buf; b++) {
-        w->sheds[b] = sheds_rows(w, b);
-        if (w->sheds[b]) {
-            w->ends_shed[l->buf[b].last] = true;
+    return true;
+}
+
+/* ---- buffers over each other ---- */
+
+/* Readers leave rows behind that nobody needs any more. */
+static bool sheds_rows(const struct work *w, uint32_t ix)
+{
+    const struct buffer *const b = &w->l->buf[ix];
+    bool sheds = w->reader_at[ix] < w->reader_at[ix + 1] && !b->is_output &&
+                 (!b->whole || b->is_input);
+    for (uint32_t i = w->reader_at[ix]; sheds && i < w->reader_at[ix + 1];
+         i++) {
+        const struct layer *const y = &w->l->layer[w->reader[i].layer];
+        sheds =
+            operand_first_row(y, w->reader[i].o, b->row_bytes, y->rows - 1) > 0;
+    }
+    return sheds;
+}
+
+/* Before which layers a buffer may be over others: [first, end). */
+static struct run over_of(const struct work *w, uint32_t b)
+{
+    const struct buffer *const x = &w->l->buf[b];
+    struct run r = {.first = x->is_input ? 0 : x->first + 1};
+    if (w->writer_at[b] < w->writer_at[b + 1]) {
+        const uint32_t last = w->writer[w->writer_at[b + 1] - 1];
+        r.first = last + 1 > r.first ? last + 1 : r.first;
+    }
+    r.end = sheds_rows(w, b) ? w->reader[w->reader_at[b]].layer + 1 : 0;
+    return r;
+}
+
+/* The same under others. */
+static struct run under_of(const struct work *w, uint32_t b)
+{
+    const struct buffer *const x = &w->l->buf[b];
+    const uint32_t last = x->last < w->l->n_layer ? x->last : w->l->n_layer;
+    const bool is_born = w->writer_at[b] < w->writer_at[b + 1] && !x->is_input;
+    return is_born && !x->whole ? (struct run){x->first + 1, last + 1}
+                                : (struct run){0, 0};
+}
+
+/* Lists buffers by layers of their runs. */
+static bool list_runs(const struct work *w,
+                      struct run (*of)(const struct work *, uint32_t),
+                      uint32_t **list, uint32_t **at)
+{
+    const uint32_t n = w->l->n_layer;
+    struct arena *const a = w->cx->scratch;
+    *at = arena_new(a, uint32_t, (uint64_t)n + 2);
+    if (!*at) {
+        return false;
+    }
+    for (uint32_t b = 0; b < w->l->n_buf; b++) {
+        const struct run r = of(w, b);
+        for (uint32_t i = r.first; i < r.end; i++) {
+            (*at)[i + 1]++;
+        }
+    }
+    for (uint32_t i = 0; i <= n; i++) {
+        (*at)[i + 1] += (*at)[i];
+    }
+    *list = arena_new(a, uint32_t, (*at)[n + 1]);
+    uint32_t *const next = arena_new(a, uint32_t, (uint64_t)n + 1);
+    if (!*list || !next) {
+        return false;
+    }
+    for (uint32_t b = 0; b < w->l->n_buf; b++) {
+        const struct run r = of(w, b);
+        for (uint32_t i = r.first; i < r.end; i++) {
+            (*list)[(*at)[i] + next[i]++] = b;
         }
     }
     return true;
@@ -515,5 +573,7 @@ bool work_make(struct work *w)
         w->before_ns[y + 1] = w->before_ns[y] + ns;
     }
     w->all_ns = w->before_ns[w->l->n_layer];
-    return index_buffers(w) && list_cuts(w) && list_segments(w);
+    return index_buffers(w) && list_runs(w, over_of, &w->over, &w->over_at) &&
+           list_runs(w, under_of, &w->under, &w->under_at) && list_cuts(w) &&
+           list_segments(w);
 }

@@ -67,9 +67,14 @@ struct work {
     uint32_t *writer_at;
     struct buf_read *reader; /* ascending */
     uint32_t *reader_at;
-    bool *sheds;     /* per buffer: readers leave rows behind that nobody needs
-                        any more, as a cascade goes on */
-    bool *ends_shed; /* per layer: the last to read such a buffer */
+    /* Buffers that a cascade from layer i on may have over others: held in
+     * full by then, all readers to come, whose rows go through it; and those
+     * that one which ends before layer i may have under them, if they are born
+     * in it: needed from layer i on. */
+    uint32_t *over;
+    uint32_t *over_at; /* per layer, and the end twice */
+    uint32_t *under;
+    uint32_t *under_at;
     uint64_t io_bytes; /* inputs and outputs: live while idle */
     uint64_t *solo;    /* per layer: bytes while it runs alone, with all the
                           scratch that is of use */
@@ -189,6 +194,8 @@ struct taste {
     uint32_t loads;   /* loads that come again */
     bool plain;       /* no buffer over another */
     bool lean;        /* the least scratch */
+    bool is_local;    /* instead, the longer of a segment's compute and its
+                         loads: what others could hide is not looked at */
 };
 /* The least `need` that a partition can have. */
 uint64_t partition_least(const struct work *w, const struct slices *s);
@@ -251,7 +258,8 @@ struct draft {
     uint32_t cap_load;
     uint32_t cap_use;
     uint32_t cap_boundary;
-    bool fits; /* every address found, below the limit */
+    bool fits;     /* every address found, below the limit */
+    uint64_t live; /* the most bytes that live at once; when it fits */
 };
 
 /* Of buffers. Inputs and outputs always ascend; plans that place them first

@@ -218,7 +218,7 @@ const struct flx_model *fuzz_net_tables(const struct fuzz_net *n,
                                         const struct plan *plan, struct cx *cx)
 {
     struct plan copy = *plan;
-    const struct plan_set one = {&copy, 1};
+    const struct plan_set one = {.plan = &copy, .n_plan = 1};
     struct buf table;
     struct run_model model = {0};
     struct fuzz_net view = *n;

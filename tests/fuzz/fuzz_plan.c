@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_check(ok || f.diag.id == E_TEXT, "a text is no other error");
     if (ok) {
         check_round_trip(&f, &p);
-        const struct plan_set one = {&p, 1};
+        const struct plan_set one = {.plan = &p, .n_plan = 1};
         ok = plan_check(&n->layers, &n->chunks, &n->cands, &one, &f.cx);
         fuzz_check_diag(&f, ok);
     }

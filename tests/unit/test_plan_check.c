@@ -112,8 +112,8 @@ static void some_plans(struct net *n, struct plan_set *s)
     assert_true(make_plans(n, s));
     const uint64_t lo = s->plan[0].peak;
     const uint64_t hi = s->plan[1].peak;
-    for (uint32_t i = 1; i < 5; i++) {
-        net_budget(n, BUDGET_BYTES, lo + (hi - lo) * i / 6);
+    for (uint32_t i = 1; i < 6; i++) {
+        net_budget(n, BUDGET_BYTES, lo + (hi - lo) * i / 8);
     }
     assert_true(make_plans(n, s));
 }

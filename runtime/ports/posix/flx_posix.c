@@ -33,11 +33,27 @@ static void release(void *ctx, void *from, uint32_t bytes)
     }
 }
 
+/* Asks for large pages where they fit whole. */
+static void ask_large(void *from, uint32_t bytes)
+{
+#if defined MADV_HUGEPAGE
+    const size_t page = FLX_POSIX_LARGE_PAGE;
+    const size_t before = (page - (uintptr_t)from % page) % page;
+    if (bytes >= before + page) {
+        const size_t len = (bytes - before) / page * page;
+        (void)madvise((uint8_t *)from + before, len, MADV_HUGEPAGE);
+    }
+#else
+    (void)from;
+    (void)bytes;
+#endif
+}
+
+/* Small pages would be taken one by one while the first weights come. */
 static int acquire(void *ctx, void *from, uint32_t bytes)
 {
     (void)ctx;
-    (void)from;
-    (void)bytes;
+    ask_large(from, bytes);
     return 1;
 }
 
@@ -142,17 +158,7 @@ void *flx_posix_arena(uint32_t bytes, uint32_t align)
 
 void flx_posix_arena_large(void *arena, uint32_t bytes)
 {
-#if defined MADV_HUGEPAGE
-    const size_t page = FLX_POSIX_LARGE_PAGE;
-    const size_t before = (page - (uintptr_t)arena % page) % page;
-    if (bytes >= before + page) {
-        const size_t len = (bytes - before) / page * page;
-        (void)madvise((uint8_t *)arena + before, len, MADV_HUGEPAGE);
-    }
-#else
-    (void)arena;
-    (void)bytes;
-#endif
+    ask_large(arena, bytes);
 }
 
 void flx_posix_arena_free(void *arena, uint32_t bytes)
