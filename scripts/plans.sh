@@ -85,7 +85,7 @@ was found, MB of 10^6 bytes, everything counted. *Of max*: latency against the
 same network with everything resident. *Bound*: the proven lower bound (DESIGN,
 Planner), likewise. *Gap*: latency over bound. *Peak / live*: the plan's peak over
 the largest sum of bytes that live at once: no placement could go below 1.
-*Planning*: processor time for the least plan and this one.
+*Planning*: processor time for the least budget and this plan.
 
 | network | profile | least MB | budget | ms | of max | bound | gap | peak / live | planning ms |
 |---|---|---|---|---|---|---|---|---|---|

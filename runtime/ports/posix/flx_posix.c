@@ -33,27 +33,11 @@ static void release(void *ctx, void *from, uint32_t bytes)
     }
 }
 
-/* Asks for large pages where they fit whole. */
-static void ask_large(void *from, uint32_t bytes)
-{
-#if defined MADV_HUGEPAGE
-    const size_t page = FLX_POSIX_LARGE_PAGE;
-    const size_t before = (page - (uintptr_t)from % page) % page;
-    if (bytes >= before + page) {
-        const size_t len = (bytes - before) / page * page;
-        (void)madvise((uint8_t *)from + before, len, MADV_HUGEPAGE);
-    }
-#else
-    (void)from;
-    (void)bytes;
-#endif
-}
-
-/* Small pages would be taken one by one while the first weights come. */
 static int acquire(void *ctx, void *from, uint32_t bytes)
 {
     (void)ctx;
-    ask_large(from, bytes);
+    (void)from;
+    (void)bytes;
     return 1;
 }
 
@@ -158,7 +142,17 @@ void *flx_posix_arena(uint32_t bytes, uint32_t align)
 
 void flx_posix_arena_large(void *arena, uint32_t bytes)
 {
-    ask_large(arena, bytes);
+#if defined MADV_HUGEPAGE
+    const size_t page = FLX_POSIX_LARGE_PAGE;
+    const size_t before = (page - (uintptr_t)arena % page) % page;
+    if (bytes >= before + page) {
+        const size_t len = (bytes - before) / page * page;
+        (void)madvise((uint8_t *)arena + before, len, MADV_HUGEPAGE);
+    }
+#else
+    (void)arena;
+    (void)bytes;
+#endif
 }
 
 void flx_posix_arena_free(void *arena, uint32_t bytes)
