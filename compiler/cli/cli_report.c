@@ -176,6 +176,10 @@ static bool entry_json(const struct cli_result *r, uint32_t ix,
            num(o, "streamed_bytes", (double)p->streamed_bytes) &&
            num(o, "read_bytes", (double)p->read_bytes) &&
            num(o, "longest_step_us", (double)p->longest_step_ns / 1e3) &&
+           num(o, "longest_step_bound_us",
+               (double)device_bound_ns(r->args->opt.device,
+                                       p->longest_step_ns) /
+                   1e3) &&
            (!r->entry || parts_json(r, ix, delay, o));
 }
 

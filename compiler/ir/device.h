@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/size.h"
+
 /* What kernels do most of, the rows of a profile: each per microsecond. The
  * time of a layer is the sum of what it does of each, over its speed. */
 enum speed {
@@ -40,5 +42,21 @@ struct device {
     uint64_t margin_percent; /* by so much a box or a load may take longer than
                                 all of this says; in bounds, not in latencies */
 };
+
+/* What a time that the profile says may become. */
+static inline uint64_t device_bound_ns(const struct device *d, uint64_t ns)
+{
+    uint64_t bound;
+    return size_mul(&bound, ns / 100 + 1, d->margin_percent) &&
+                   size_add(&bound, bound, ns)
+               ? bound
+               : UINT64_MAX;
+}
+
+/* The longest time of which that is at most `ns`, or less by some. */
+static inline uint64_t device_usual_ns(const struct device *d, uint64_t ns)
+{
+    return ns / (100 + d->margin_percent) * 100;
+}
 
 #endif

@@ -101,7 +101,8 @@ static uint64_t cost_of(const struct work *w, const struct slices *s,
     const uint32_t n_panel =
         x->stripe == 0 && k->panels_cut ? w->c->lattice[x->lo].n_panel : 1;
     if (w->opt->max_step_us > 0 &&
-        x->longest_ns / n_panel + k->box_ns > w->opt->max_step_us * 1000) {
+        x->longest_ns / n_panel + k->box_ns >
+            device_usual_ns(w->d, w->opt->max_step_us * 1000)) {
         cost += long_step_ns;
     }
     return cost;

@@ -87,8 +87,8 @@ static bool push_rows(struct emit *e, uint32_t y, const struct slice *s,
 static uint32_t panels_per_box(const struct work *w, uint32_t y, uint32_t n,
                                uint64_t scratch)
 {
-    const uint64_t most_ns = w->opt->max_step_us * 1000;
-    if (most_ns == 0 || !w->k->cand[y].panels_cut) {
+    const uint64_t most_ns = device_usual_ns(w->d, w->opt->max_step_us * 1000);
+    if (w->opt->max_step_us == 0 || !w->k->cand[y].panels_cut) {
         return n;
     }
     while (n > 1 &&

@@ -165,10 +165,8 @@ static void wait_between(const struct from *f, const struct plan *to,
                         f->load_ns[size_min(ahead, loads)] +
                         drain_ns(f, q->box, loads) +
                         move_ns(f, to, q->lo, q->hi);
-    uint64_t more;
-    const bool fits = size_mul(&more, ns / 100 + 1, f->d->margin_percent);
     out->n_box = size_max(out->n_box, q->box - p);
-    out->ns = size_max(out->ns, fits ? ns + more : UINT64_MAX);
+    out->ns = size_max(out->ns, device_bound_ns(f->d, ns));
 }
 
 static struct plan_delay delay_to(const struct from *f, const struct plan *to)

@@ -342,7 +342,14 @@ static void plan_make__cuts_long_steps(void **state)
     n.opt.max_step_us = 40;
     assert_true(before > n.opt.max_step_us * 1000);
     make_sound(&n, &s);
-    assert_true(s.plan[0].longest_step_ns <= n.opt.max_step_us * 1000);
+    const uint64_t usual = s.plan[0].longest_step_ns;
+    assert_true(usual <= n.opt.max_step_us * 1000);
+    /* With the profile's margin, too. */
+    n.d.margin_percent = 60;
+    make_sound(&n, &s);
+    assert_true(s.plan[0].longest_step_ns < usual);
+    assert_true(device_bound_ns(&n.d, s.plan[0].longest_step_ns) <=
+                n.opt.max_step_us * 1000);
 }
 
 /* Plans of two budgets can be switched at least where layers begin that both
