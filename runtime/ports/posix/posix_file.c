@@ -222,7 +222,8 @@ static void cut_pieces(struct flx_posix *p)
         } else {
             p->n_cut++;
         }
-        if (p->ring.asked_bytes >= RING_REQUEST) {
+        if (p->ring.n_asked > 0 &&
+            (r->len >= RING_REQUEST || p->ring.asked_bytes >= RING_REQUEST)) {
             hand_over(p);
         }
     }
