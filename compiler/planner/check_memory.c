@@ -77,7 +77,8 @@ static void widen(struct span_of_time *t, uint64_t at)
 }
 
 /* Instants at which boxes touch the rows of buffer ix: where an operand has no
- * rows, all of them, or those from the first on that a box reads. */
+ * rows, all of them, or those from the first on that a box reads. A box without
+ * rows touches none. */
 static void touch_rows(const struct check *r, uint32_t ix,
                        struct span_of_time *row)
 {
@@ -85,7 +86,7 @@ static void touch_rows(const struct check *r, uint32_t ix,
     for (uint64_t i = 0; i < r->n_box; i++) {
         const struct run_box *const x = &r->box[i];
         const struct layer *const y = &r->l->layer[r->p->box[x->ix].layer];
-        for (uint32_t k = 0; k <= layer_n_read(y); k++) {
+        for (uint32_t k = 0; x->r0 < x->r1 && k <= layer_n_read(y); k++) {
             const bool is_in = k < layer_n_read(y);
             const struct operand *const o = is_in ? &y->in[k] : &y->out;
             if (o->buf != ix) {
@@ -93,7 +94,7 @@ static void touch_rows(const struct check *r, uint32_t ix,
             }
             uint64_t a = x->r0;
             uint64_t b = x->r1;
-            if (is_in && a < b) {
+            if (is_in) {
                 row_map_need(&o->map, x->r0, x->r1, &a, &b);
             }
             a += o->row0;
@@ -102,8 +103,7 @@ static void touch_rows(const struct check *r, uint32_t ix,
                 a = 0;
                 b = rows;
             }
-            if (!o->by_row && is_in && r->p->buf[ix].ring == rows &&
-                x->r0 < x->r1) {
+            if (!o->by_row && is_in && r->p->buf[ix].ring == rows) {
                 a = operand_first_row(y, o, r->l->buf[ix].row_bytes, x->r0);
             }
             for (; a < b && a < rows; a++) {
