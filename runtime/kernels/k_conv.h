@@ -551,14 +551,16 @@ FLX_INLINE void flx_conv_panels(const struct flx_conv_arg *a,
 
 /* Blocks to take n_tile tiles in, at most `most` each. Parts that have whole
  * blocks find most of their input in their own cache; unless that leaves one
- * with too much to do: then parts share the panels of blocks. */
+ * with too much to do: then parts share the panels of blocks, so that each
+ * reads a share of the weights, the sooner where these fit no second cache. */
 FLX_INLINE uint32_t flx_conv_blocks(uint32_t most, uint32_t n_tile,
-                                    uint32_t n_parts)
+                                    uint32_t n_parts, size_t weight_bytes)
 {
+    const uint32_t least = weight_bytes <= (size_t)1 << 20 ? 9 : 14;
     const uint32_t n = (n_tile + most - 1) / most;
     const uint32_t whole = (n + n_parts - 1) / n_parts * n_parts;
     const uint32_t idle = (n_tile + n_parts - 1) / n_parts * n_parts - n_tile;
-    return idle * 9 <= n_tile ? flx_min_u(whole, n_tile) : n;
+    return idle * least <= n_tile ? flx_min_u(whole, n_tile) : n;
 }
 
 /* Groups of at least 16 output channels, or one. kernel_h is at most
@@ -575,7 +577,9 @@ FLX_INLINE void flx_conv_direct(const struct flx_call *call,
     const uint32_t n_panel = call->p1 - call->p0;
     const uint32_t rows = flx_conv_rows(flx_min_u(n_panel, v.oc_panels));
     const uint32_t n_tile = (n_pixel + rows - 1) / rows;
-    const uint32_t n_block = flx_conv_blocks(b.cap / rows, n_tile, n_parts);
+    const uint32_t n_block =
+        flx_conv_blocks(b.cap / rows, n_tile, n_parts,
+                        (size_t)n_panel * v.panel * sizeof(float));
     uint32_t u0;
     uint32_t u1;
     flx_share(n_block * n_panel, part, n_parts, &u0, &u1);
