@@ -32,6 +32,12 @@ static void print_id(struct buf *text, const uint8_t id[FLX_ID_BYTES])
     buf_char(text, '\n');
 }
 
+static void print_tables(struct buf *text, const uint32_t tables[2])
+{
+    buf_printf(text, "tables           %08" PRIx32 " %08" PRIx32 "\n",
+               tables[0], tables[1]);
+}
+
 static bool inspect_blob(struct span file, const char *path, struct cx *cx,
                          struct buf *text)
 {
@@ -113,6 +119,7 @@ static bool inspect_flxp(struct span file, const char *path, struct cx *cx,
     }
     buf_char(text, '\n');
     print_id(text, file.data + offsetof(struct flx_plan_head, id));
+    print_tables(text, h.tables);
     print_plan(text, &h);
     return buf_ok(text);
 }
@@ -185,6 +192,7 @@ static void print_entry(struct buf *text, const struct run_model *r)
     }
     buf_char(text, '\n');
     print_id(text, m->id);
+    print_tables(text, m->tables);
     buf_printf(text,
                "blob bytes       %" PRIu32 "\n"
                "read alignment   %" PRIu32 "\n"

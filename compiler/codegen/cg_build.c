@@ -6,6 +6,7 @@
 #include "base/crc32c.h"
 #include "base/diag.h"
 #include "base/le.h"
+#include "base/sha256.h"
 #include "base/size.h"
 
 _Static_assert((int)PLAN_MAX_IN_FLIGHT == (int)FLX_MAX_IN_FLIGHT,
@@ -251,6 +252,85 @@ static struct flx_io *build_io(const struct layer_io *io, uint32_t n,
     return out;
 }
 
+/* ---- their digest ---- */
+
+static void add_word(struct sha256 *s, uint32_t w)
+{
+    uint8_t le[4];
+    le32_put(le, w);
+    sha256_add(s, le, sizeof le);
+}
+
+static void add_words(struct sha256 *s, const uint32_t *w, uint32_t n)
+{
+    add_word(s, n);
+    for (uint32_t i = 0; i < n; i++) {
+        add_word(s, w[i]);
+    }
+}
+
+/* A kernel by what it is: its number depends on the entries before. */
+static void add_layer(struct sha256 *s, const struct cg_model *g, uint32_t ix)
+{
+    const struct flx_layer *const l = &g->model.layer[ix];
+    const struct cg_kernel *const k = &g->kernel[l->kernel];
+    const uint32_t word[] = {
+        k->id,      l->rows,          l->n_panel,       l->n_kblock,
+        l->chunk0,  l->n_chunk,       l->index_bytes,   l->guard,
+        l->entries, l->panel_entries, l->scratch_bytes,
+    };
+    add_words(s, word, ARRAY_LEN(word));
+    add_words(s, k->word, k->n_word);
+    add_word(s, l->n_arg);
+    for (uint32_t i = 0; i < l->n_arg; i++) {
+        add_word(s, g->model.arg[l->arg0 + i]);
+    }
+}
+
+static void add_io(struct sha256 *s, const struct flx_io *io, uint32_t n)
+{
+    add_word(s, n);
+    for (uint32_t i = 0; i < n; i++) {
+        add_word(s, io[i].buf);
+        add_word(s, io[i].bytes);
+    }
+}
+
+/* All numbers of the tables that a plan relies on. */
+static void digest_tables(struct cg_model *g)
+{
+    struct flx_model *const m = &g->model;
+    struct sha256 s;
+    uint8_t digest[SHA256_BYTES];
+    sha256_init(&s);
+    add_word(&s, m->align);
+    add_word(&s, m->decode_bytes);
+    add_word(&s, m->n_buf);
+    for (uint32_t i = 0; i < m->n_buf; i++) {
+        const struct flx_buf *const b = &m->buf[i];
+        const uint32_t word[] = {b->rows, b->row_bytes, b->first, b->last,
+                                 b->whole};
+        add_words(&s, word, ARRAY_LEN(word));
+    }
+    add_word(&s, m->n_layer);
+    for (uint32_t i = 0; i < m->n_layer; i++) {
+        add_layer(&s, g, i);
+    }
+    add_word(&s, m->n_chunk);
+    for (uint32_t i = 0; i < m->n_chunk; i++) {
+        const struct flx_chunk *const c = &m->chunk[i];
+        const uint32_t word[] = {c->blob_off, c->stored_bytes, c->raw_bytes,
+                                 c->res_off,  c->layer,        c->kblock,
+                                 c->panel,    c->n_panel,      c->codec};
+        add_words(&s, word, ARRAY_LEN(word));
+    }
+    add_io(&s, m->input, m->n_input);
+    add_io(&s, m->output, m->n_output);
+    sha256_end(&s, digest);
+    m->tables[0] = le32_get(digest);
+    m->tables[1] = le32_get(digest + 4);
+}
+
 /* ---- plans ---- */
 
 /* The words of a plan while they are written. */
@@ -412,7 +492,8 @@ static uint32_t plan_crc(const uint32_t *w, uint32_t n)
     return crc;
 }
 
-static const uint32_t *build_plan(const struct cg_input *in, uint32_t entry_ix,
+static const uint32_t *build_plan(const struct cg_input *in,
+                                  const struct flx_model *m,
                                   const struct plan *p, struct cx *cx,
                                   struct fit *f)
 {
@@ -429,7 +510,7 @@ static const uint32_t *build_plan(const struct cg_input *in, uint32_t entry_ix,
     }
     struct flx_plan_head h = {
         .magic = FLX_PLAN_MAGIC,
-        .version = FLX_PLAN_VERSION(entry_ix),
+        .version = FLX_PLAN_VERSION(m->entry_ix),
         .budget_lo = (uint32_t)p->budget,
         .budget_hi = (uint32_t)(p->budget >> 32),
         .arena_bytes = fit_u32(f, p->peak, "a plan's peak"),
@@ -448,6 +529,7 @@ static const uint32_t *build_plan(const struct cg_input *in, uint32_t entry_ix,
     for (uint32_t i = 0; i < 4; i++) {
         h.id[i] = le32_get(c->id + (size_t)4 * i);
     }
+    memcpy(h.tables, m->tables, sizeof h.tables);
     w.n = (uint32_t)head_words;
     h.buf_off = w.n;
     for (uint32_t i = 0; i < l->n_buf; i++) {
@@ -497,8 +579,9 @@ bool cg_build(const struct cg_input *in, struct cx *cx, struct cg_model *out)
     if (!g.model.input || !g.model.output || !plan) {
         return false;
     }
+    digest_tables(&g);
     for (uint32_t i = 0; i < plans->n_plan; i++) {
-        plan[i] = build_plan(in, g.model.entry_ix, &plans->plan[i], cx, &f);
+        plan[i] = build_plan(in, &g.model, &plans->plan[i], cx, &f);
         if (!plan[i]) {
             return false;
         }

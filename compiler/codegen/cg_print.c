@@ -388,7 +388,8 @@ static void print_model(const struct cg_model *g, const char *tail,
                             : ", ",
                    m->id[i]);
     }
-    buf_str(b, "},\n    .name = ");
+    buf_printf(b, "},\n    .tables = {0x%08lxu, 0x%08lxu},\n    .name = ",
+               (unsigned long)m->tables[0], (unsigned long)m->tables[1]);
     cg_string(b, m->name);
     buf_printf(b,
                ",\n    .blob_bytes = %luu,\n    .decode_bytes = %luu,\n"
@@ -475,7 +476,12 @@ bool cg_print_source(const struct cg_model *g, const struct cg_style *s,
     /* The last entry has the kernels of all. */
     const struct cg_model *const last = &g[s->n_entry - 1];
     print_head(g, s, "c", b);
-    buf_printf(b, "#include \"%s.h\"\n\n#include <stddef.h>\n\n", s->name);
+    buf_printf(b,
+               "#include \"%s.h\"\n\n#include <stddef.h>\n\n"
+               "_Static_assert(FLX_FORMAT_VERSION == %d,\n"
+               "               \"flexrt is of another format: compile the "
+               "model again\");\n\n",
+               s->name, FLX_FORMAT_VERSION);
     if (!cg_kernel_bodies(last, s->self_contained, b) ||
         !print_kernels(last, cx, b)) {
         return false;

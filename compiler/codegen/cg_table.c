@@ -101,6 +101,8 @@ static bool put_entry(const struct cg_model *g, struct buf *out)
     const struct flx_model *m = &g->model;
     const uint64_t start = put_head(out, TABLE_MAGIC);
     buf_put(out, m->id, sizeof m->id);
+    buf_le32(out, m->tables[0]);
+    buf_le32(out, m->tables[1]);
     buf_le32(out, m->align);
     buf_le32(out, m->blob_bytes);
     buf_le32(out, m->decode_bytes);

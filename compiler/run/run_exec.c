@@ -65,6 +65,9 @@ static const struct {
     {FLX_E_THREADS, E_USAGE, false,
      "there are more --threads than the plans are for; compile with flexc "
      "--threads N"},
+    {FLX_E_TABLES, E_PLAN, false,
+     "a plan is for other kernels or chunks; compile it with the model's "
+     "--target, --device, --numerics, --weights and --compress"},
 };
 
 static bool refused(const struct session *s, enum flx_err err)

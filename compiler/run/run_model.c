@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +126,32 @@ static bool open_entries(const char *name, struct cx *cx, struct run_model *m)
     return symbol && layer;
 }
 
+/* ---- the format's version ---- */
+
+/* The number before anything else is looked at: what else there is differs. */
+static bool is_our_version(const char *path, uint32_t version, struct cx *cx)
+{
+    return version == FLX_FORMAT_VERSION ||
+           diag_error(cx->diag, E_TABLE, at_file(path),
+                      "is of format version %" PRIu32 ", this program runs "
+                      "version %d; compile the model again with this flexc",
+                      version, FLX_FORMAT_VERSION);
+}
+
+/* The first line of NAME.c tells it, so that an old one is not built: its
+ * tables may fit no structure. A line of another kind is no reason to refuse,
+ * since the library tells it, too. */
+static bool check_source(const char *source, struct cx *cx)
+{
+    static const char key[] = "; format ";
+    const char *const at = strstr(run_line(source, 0, cx), key);
+    char *end = NULL;
+    const unsigned long version =
+        at ? strtoul(at + sizeof key - 1, &end, 10) : 0;
+    return !at || end == at + sizeof key - 1 ||
+           is_our_version(source, (uint32_t)version, cx);
+}
+
 static bool open_library(const char *dir, const char *name, bool no_build,
                          struct cx *cx, struct run_model *out)
 {
@@ -132,7 +159,10 @@ static bool open_library(const char *dir, const char *name, bool no_build,
     const char *symbol = arena_printf(cx->scratch, "%s_model", name);
     const char *blob = arena_printf(cx->scratch, "%s_blob", name);
     const char *peak = arena_printf(cx->scratch, "%s_peak", name);
-    if (!symbol || !blob || !peak || !run_build(dir, name, no_build, cx, &so)) {
+    const char *stem = path_join(cx->scratch, dir, name);
+    const char *source = arena_printf(cx->scratch, "%s.c", stem ? stem : "");
+    if (!symbol || !blob || !peak || !stem || !source ||
+        !check_source(source, cx) || !run_build(dir, name, no_build, cx, &so)) {
         return false;
     }
     out->library = dlopen(so, RTLD_NOW | RTLD_LOCAL);
@@ -151,7 +181,8 @@ static bool open_library(const char *dir, const char *name, bool no_build,
                           "has no symbol %s; delete it, and %s.so.key", symbol,
                           name);
     }
-    if (!open_entries(name, cx, out)) {
+    if (!is_our_version(so, out->tables->version, cx) ||
+        !open_entries(name, cx, out)) {
         run_model_close(out);
         return false;
     }
@@ -292,9 +323,19 @@ bool run_model_add_plan(struct run_model *m, const char *path, struct cx *cx)
         return false;
     }
     *own = *m->tables;
-    if (!is_whole || flx_add_plan(own, list, word, (uint32_t)n) != FLX_OK) {
+    const enum flx_err err =
+        is_whole ? flx_add_plan(own, list, word, (uint32_t)n) : FLX_E_PLAN;
+    if (err == FLX_E_TABLES) {
         return diag_error(cx->diag, E_PLAN, at_file(path),
-                          "is no plan of this model");
+                          "is for other kernels or chunks of this model; make "
+                          "it with the model's --target, --device, --numerics, "
+                          "--weights and --compress");
+    }
+    if (err != FLX_OK) {
+        const bool is_old = n > 1 && word[0] == FLX_PLAN_MAGIC &&
+                            !is_our_version(path, word[1] & 0xffffu, cx);
+        return !is_old && diag_error(cx->diag, E_PLAN, at_file(path),
+                                     "is no plan of this model");
     }
     m->tables = own;
     return true;

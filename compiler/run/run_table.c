@@ -290,6 +290,8 @@ static void read_all(struct words *w, struct arena *a,
     }
     memcpy(m->id, id.data, FLX_ID_BYTES);
     m->version = FLX_FORMAT_VERSION;
+    m->tables[0] = word(w);
+    m->tables[1] = word(w);
     m->align = word(w);
     m->blob_bytes = word(w);
     m->decode_bytes = word(w);

@@ -218,16 +218,20 @@ static bool is_id(const struct flx_model *m, const uint32_t word[4])
     return true;
 }
 
+/* A whole plan, of this model's entry. */
+static bool is_plan(const struct flx_model *m, const uint32_t *plan)
+{
+    const struct flx_plan_head *h = flx_plan_head(plan);
+    return h->magic == FLX_PLAN_MAGIC &&
+           h->version == FLX_PLAN_VERSION(m->entry_ix) &&
+           h->n_words >= sizeof *h / sizeof *plan && h->n_words <= 1u << 26 &&
+           h->crc == plan_crc(plan, h->n_words) && is_id(m, h->id);
+}
+
 static bool check_plan_head(const struct flx_model *m, const uint32_t *plan)
 {
     const struct flx_plan_head *h = flx_plan_head(plan);
     const uint64_t head = sizeof *h / sizeof *plan;
-    if (h->magic != FLX_PLAN_MAGIC ||
-        h->version != FLX_PLAN_VERSION(m->entry_ix) || h->n_words < head ||
-        h->n_words > 1u << 26 || h->crc != plan_crc(plan, h->n_words) ||
-        !is_id(m, h->id)) {
-        return false;
-    }
     const uint32_t state = flx_state_bytes(m);
     const uint64_t n = h->n_words;
     return h->arena_bytes >= state && h->arena_bytes <= UINT32_MAX - m->align &&
@@ -551,10 +555,16 @@ static bool check_boundaries(const struct flx_model *m, const uint32_t *plan)
 
 enum flx_err flx_check_plan(const struct flx_model *m, const uint32_t *plan)
 {
-    if (!plan || !check_plan_head(m, plan) || !check_plan_bufs(m, plan)) {
+    if (!plan || !is_plan(m, plan)) {
         return FLX_E_PLAN;
     }
     const struct flx_plan_head *h = flx_plan_head(plan);
+    if (h->tables[0] != m->tables[0] || h->tables[1] != m->tables[1]) {
+        return FLX_E_TABLES;
+    }
+    if (!check_plan_head(m, plan) || !check_plan_bufs(m, plan)) {
+        return FLX_E_PLAN;
+    }
     const struct flx_section compute = flx_compute_of(plan);
     const struct flx_section load = flx_load_of(plan);
     return check_section(m, plan, &compute, false, h->n_compute) &&

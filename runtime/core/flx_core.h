@@ -237,7 +237,7 @@ struct flx {
 
 _Static_assert(sizeof(struct flx) <= FLX_STATE_BASE_BYTES,
                "the state fits the bytes that every plan counts for it");
-_Static_assert(sizeof(struct flx_plan_head) == 28 * sizeof(uint32_t) &&
+_Static_assert(sizeof(struct flx_plan_head) == 30 * sizeof(uint32_t) &&
                    sizeof(struct flx_boundary) ==
                        FLX_BOUNDARY_WORDS * sizeof(uint32_t),
                "plans are arrays of words");

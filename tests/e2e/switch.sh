@@ -73,6 +73,25 @@ head -c 400 out/model-0.flxp > cut.flxp
 code=0
 "$flexrun" alone --plan-file other/other-0.flxp -q 2> err || code=$?
 [ $code -eq 1 ] && grep -q "error plan:" err || fail "another model's: $code"
+code=0
+cp out/model-0.flxp old.flxp
+printf '\001' | dd of=old.flxp bs=1 seek=4 conv=notrunc 2> /dev/null
+"$flexrun" alone --plan-file old.flxp -q 2> err || code=$?
+[ $code -eq 1 ] && grep -q "old.flxp.*version 1," err || fail "an old one: $code"
+# One for other kernels or chunks is refused; one for the same, whatever the
+# speed of storage that it was made for, is not.
+"$zoo" vgg19-small --res 128 -o vgg.onnx
+"$flexc" vgg.onnx -o vgg -q --tables --budgets max
+for option in "--numerics direct" "--compress zstd" "--device nvme-1GBs"; do
+    code=0
+    # shellcheck disable=SC2086
+    "$flexc" vgg.onnx -o changed -q --tables --budgets min $option
+    "$flexrun" vgg --plan-file changed/vgg-0.flxp -q 2> err || code=$?
+    case $option in
+    --device*) [ $code -eq 0 ] ;;
+    *) [ $code -eq 1 ] && grep -q "error plan:.*--numerics" err ;;
+    esac || fail "a plan with $option: $code, $(cat err)"
+done
 echo "squeezenet-small: $n_taken switches"
 [ "$n_taken" -gt 0 ] || fail "no random switch took effect"
 exit $failed

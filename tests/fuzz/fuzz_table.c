@@ -71,8 +71,8 @@ static void try_open(const struct flx_model *m)
     const enum flx_err err = flx_open(m, &port, arena, bytes, 0, &rt);
     fuzz_check((err == FLX_OK) == (rt != NULL), "open gives a runtime");
     fuzz_check(err == FLX_OK || err == FLX_E_MODEL || err == FLX_E_PLAN ||
-                   err == FLX_E_BLOB || err == FLX_E_ARENA ||
-                   err == FLX_E_STORAGE,
+                   err == FLX_E_TABLES || err == FLX_E_BLOB ||
+                   err == FLX_E_ARENA || err == FLX_E_STORAGE,
                "tables are refused as tables");
     if (rt) {
         struct flx_info info;

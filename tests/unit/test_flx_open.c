@@ -228,7 +228,8 @@ static void plan__with_a_wrong_header_is_refused(void **state)
 {
     (void)state;
     ASSERT_BAD_PLAN(RT_STREAM, 0, HEAD(magic), 1);
-    ASSERT_BAD_PLAN(RT_STREAM, 0, HEAD(version), 2);
+    ASSERT_BAD_PLAN(RT_STREAM, 0, HEAD(version), FLX_FORMAT_VERSION - 1);
+    ASSERT_BAD_PLAN(RT_STREAM, 0, HEAD(version), FLX_FORMAT_VERSION + 1);
     ASSERT_BAD_PLAN(RT_STREAM, 0, HEAD(crc), 5);
     ASSERT_BAD_PLAN(RT_STREAM, 0, HEAD(id) + 2, 5);
     ASSERT_BAD_PLAN(RT_STREAM, 0, HEAD(arena_bytes), 4096);
@@ -301,6 +302,30 @@ static void add_plan__refuses_what_is_no_whole_plan(void **state)
     assert_int_equal(m.model.n_plan, RT_N_PLAN);
     free(copy);
     rt_model_free(&m);
+}
+
+/* As the model's own, or as one that is added. */
+static void plan__for_other_tables_is_told_apart(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct rt_model m;
+        rt_model_build(&m, &(struct rt_options){0});
+        const uint32_t *list[RT_N_PLAN + 1];
+        uint32_t *const plan = m.plan[RT_CASCADE];
+        plan[HEAD(tables) + i] ^= 1;
+        rt_plan_seal(plan);
+        assert_int_equal(
+            flx_add_plan(&m.model, list, plan, plan[HEAD(n_words)]),
+            FLX_E_TABLES);
+        assert_int_equal(m.model.n_plan, RT_N_PLAN);
+        assert_int_equal(try_open(&m, RT_PORT_SYNC, RT_STREAM), FLX_E_TABLES);
+        /* What the plan says of them comes second. */
+        plan[HEAD(buf_off)] = 3;
+        rt_plan_seal(plan);
+        assert_int_equal(try_open(&m, RT_PORT_SYNC, RT_STREAM), FLX_E_TABLES);
+        rt_model_free(&m);
+    }
 }
 
 static void plan__with_a_wrong_buffer_is_refused(void **state)
@@ -457,6 +482,7 @@ int main(void)
         cmocka_unit_test(plan__with_a_wrong_header_is_refused),
         cmocka_unit_test(add_plan__runs_what_was_not_compiled_in),
         cmocka_unit_test(add_plan__refuses_what_is_no_whole_plan),
+        cmocka_unit_test(plan__for_other_tables_is_told_apart),
         cmocka_unit_test(plan__with_a_wrong_buffer_is_refused),
         cmocka_unit_test(plan__may_not_roll_a_buffer_that_is_addressed_whole),
         cmocka_unit_test(plan__with_a_wrong_box_is_refused),

@@ -58,6 +58,7 @@ static struct span make_entries(struct fixture *f, uint32_t kernel_id,
         .model = {.version = FLX_FORMAT_VERSION,
                   .align = 64,
                   .id = {1, 2, 3},
+                  .tables = {4, 5},
                   .name = "tiny",
                   .blob_bytes = 192,
                   .n_layer = 1,
@@ -119,6 +120,8 @@ static void parse__gives_back_what_the_compiler_wrote(void **state)
     const struct flx_model *t = m.tables;
     assert_string_equal(t->name, "tiny");
     assert_int_equal(t->id[2], 3);
+    assert_int_equal(t->tables[0], 4);
+    assert_int_equal(t->tables[1], 5);
     assert_int_equal(t->align, 64);
     assert_int_equal(t->blob_bytes, 192);
     assert_int_equal(t->buf[0].row_bytes, 16);

@@ -34,17 +34,18 @@ struct flx; /* lies in the arena */
  * one pass over tables and plans, a few hundred nanoseconds a box.
  *
  * FLX_E_THREADS, FLX_E_DECODE (a chunk is compressed, no decoder), FLX_E_MODEL,
- * FLX_E_PLAN, FLX_E_ARENA, FLX_E_BLOB, FLX_E_STORAGE, FLX_E_CHECKSUM,
- * FLX_E_ARG: nothing is open, the arena's content is undefined. FLX_E_PLAN also
- * for a plan that reads weights in place without port->map. */
+ * FLX_E_PLAN, FLX_E_TABLES, FLX_E_ARENA, FLX_E_BLOB, FLX_E_STORAGE,
+ * FLX_E_CHECKSUM, FLX_E_ARG: nothing is open, the arena's content is undefined.
+ * FLX_E_PLAN also for a plan that reads weights in place without port->map. */
 enum flx_err flx_open(const struct flx_model *model,
                       const struct flx_port *port, void *arena,
                       uint32_t arena_bytes, uint32_t plan_id, struct flx **out);
 
 /* Adds a plan that was not compiled in, the words of a .flxp file, to a copy of
  * a model's table; flx_open then takes the copy. The plan must have been made
- * by flexc from the same model with the same target, --numerics, kernels and
- * weights, for any budget.
+ * by flexc from the same model with options that lead to the same kernels and
+ * chunks, for any budget: the same --target, --device, --numerics, --weights
+ * and --compress do.
  *
  *   m        a copy of the generated table, the caller's
  *   list     room for m->n_plan + 1 pointers; the model's old list may be in it
@@ -54,6 +55,7 @@ enum flx_err flx_open(const struct flx_model *model,
  *
  * FLX_E_PLAN  not a whole plan for this model, or one plan too many: m is
  *             unchanged
+ * FLX_E_TABLES  a plan of this model, but for other kernels or chunks; likewise
  * FLX_E_ARG   NULL, or a plan that is not aligned to its words; likewise */
 enum flx_err flx_add_plan(struct flx_model *m, const uint32_t **list,
                           const uint32_t *plan, uint32_t n_words);
@@ -117,6 +119,7 @@ enum flx_err flx_settle(struct flx *rt);
  * FLX_E_STATE    inside an inference
  * FLX_E_MODEL    inconsistent tables, or not of the same model and blob
  * FLX_E_PLAN     an inconsistent plan, or the entry has no plan of this number
+ * FLX_E_TABLES   a plan for other kernels or chunks
  * FLX_E_ARENA    the plan is larger than the arena
  * FLX_E_THREADS  more threads than a plan is for
  * FLX_E_REFUSED  the port refused to grow

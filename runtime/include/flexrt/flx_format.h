@@ -8,7 +8,10 @@
 
 #include "flexrt/flx_kernel.h"
 
-enum { FLX_FORMAT_VERSION = 1, FLX_ID_BYTES = 16 };
+/* Of every format in this file. It is the second word of blob, plan and table
+ * file and the first of struct flx_model, in every version, so that it can be
+ * read before anything else is. */
+enum { FLX_FORMAT_VERSION = 2, FLX_ID_BYTES = 16 };
 
 /* Limits of every plan. */
 enum {
@@ -127,6 +130,7 @@ struct flx_plan_head {
     uint32_t n_words;   /* of the whole plan */
     uint32_t crc;       /* CRC32C of all words after this one, little-endian */
     uint32_t id[4];     /* model id, 16 bytes in order, little-endian words */
+    uint32_t tables[2]; /* flx_model.tables of the entry it is for */
     uint32_t budget_lo; /* bytes asked for; hi: upper half */
     uint32_t budget_hi;
     uint32_t arena_bytes;    /* peak: everything counted */
@@ -264,6 +268,9 @@ struct flx_model {
         align; /* read alignment: of addresses and blob offsets, power of 2,
                   >= 64; the arena's base must have it */
     uint8_t id[FLX_ID_BYTES];
+    /* Digest of what plans of this entry refer to and the id says nothing of:
+     * the kernels that were chosen, and where chunks lie. */
+    uint32_t tables[2];
     const char *name;
     uint32_t blob_bytes;
     uint32_t decode_bytes; /* decode workspace; 0 when every chunk is raw */

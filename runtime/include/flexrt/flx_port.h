@@ -34,7 +34,10 @@ enum flx_err {
     FLX_E_DECODE = -8,   /* a chunk does not decode, or no codec is linked */
     FLX_E_STATE = -9,    /* the call is not allowed now */
     FLX_E_REFUSED = -10, /* the port refused to grow the arena */
-    FLX_E_THREADS = -11  /* more threads than the plan is for */
+    FLX_E_THREADS = -11, /* more threads than the plan is for */
+    FLX_E_TABLES = -12   /* a plan for other tables of the same model: made with
+                            another --target, --device, --numerics or --compress,
+                            which changed kernels or chunks */
 };
 
 /* One request of the load stream, filled by the core. The port only passes it

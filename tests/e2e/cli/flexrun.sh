@@ -179,6 +179,20 @@ for words in "min 0" "max 1"; do
         fail "--budget ${words% *} takes another plan than ${words#* }"
 done
 
+# another version of the format: told from the source before it is built, else
+# by the library before its tables are looked at
+cp -r fresh versions
+sed -i '1s/; format [0-9]*,/; format 1,/' versions/tiny.c
+refuses 1 "versions/tiny.c|version 1,|compile the model again" versions
+[ ! -e versions/tiny.so ] || fail "builds a source of another version"
+sed -i -e '1s/; format 1,//' -e 's/[.]version = .*/.version = 1u,/' versions/tiny.c
+refuses 1 "versions/tiny.so|version 1,|compile the model again" versions
+sed -i 's/FORMAT_VERSION == [0-9]*,/FORMAT_VERSION == 1,/' versions/tiny.c
+got=0
+"$flexrun" versions >stdout 2>stderr || got=$?
+[ "$got" = 4 ] && grep -q 'compile the model again' stderr ||
+    fail "headers of another version: exit $got, $(cat stderr)"
+
 # a signal while the compiler runs, and one while flexc does
 cat >slow-cc <<'SH'
 #!/bin/sh
