@@ -154,8 +154,9 @@ enum layer_kind {
     LAYER_MATMUL, /* in[0] x in[1], both computed; p.matmul */
     LAYER_REDUCE, /* p.reduce */
     /* Over the last iteration dimension, of C: (in[0] - mean) / sqrt(variance
-     * + epsilon) * scale + bias. weight[0]: scale [C], weight[1]: bias [C] or
-     * rank 0 with empty data. p.norm. */
+     * + epsilon) * scale + bias, or, of p.norm.is_rms, in[0] / sqrt(mean of
+     * squares + epsilon) * scale + bias. weight[0]: scale [C], weight[1]: bias
+     * [C] or rank 0 with empty data. */
     LAYER_NORM,
     /* softmax(scale * q k^T + mask) v, head by head: the iteration dimensions
      * are image, query, head, channel; rows are queries. in[0], q: image,
@@ -343,6 +344,7 @@ struct reduce_param {
 
 struct norm_param {
     float epsilon;
+    bool is_rms; /* nothing is taken off, as if the mean were 0 */
 };
 
 enum attn_mask {

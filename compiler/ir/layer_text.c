@@ -264,7 +264,8 @@ static void put_param(struct buf *out, const struct layer *y)
         put_tensor(out, &y->p.tensor);
         break;
     case LAYER_NORM:
-        buf_printf(out, "  epsilon %a\n", (double)y->p.norm.epsilon);
+        buf_printf(out, "  epsilon %a%s\n", (double)y->p.norm.epsilon,
+                   y->p.norm.is_rms ? " rms" : "");
         break;
     case LAYER_ATTENTION:
         buf_printf(out, "  scale %a mask %s", (double)y->p.attention.scale,

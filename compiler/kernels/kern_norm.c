@@ -27,6 +27,7 @@ void norm_args(const struct arg_in *in, uint32_t *word, struct fit *f)
     PUT_VIEW(a, in, in, &s, 1, f);
     a->has_bias = l->weight[1].data.len > 0;
     a->bias_at = a->has_bias ? fit_u(f, in->start[1] / sizeof(float)) : 0;
+    a->is_rms = l->p.norm.is_rms;
     a->epsilon = l->p.norm.epsilon;
 }
 

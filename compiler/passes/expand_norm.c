@@ -30,16 +30,24 @@ static uint32_t emit_normal(struct expand *e, uint32_t x, const int64_t *axes,
     return ex_op2(e, OP_MUL, x, *inverse);
 }
 
-/* Whether LayerNormalization is a layer as it is. */
-static bool is_plain_norm(const struct graph *g, const struct node *n)
+/* Whether the node, over dimensions from `axis` on, is a layer as it is. */
+static bool is_plain_norm(const struct graph *g, const struct node *n,
+                          uint32_t axis)
 {
-    const enum dtype t = node_in(g, n, 0)->dtype;
-    if (t != DTYPE_F32 && t != DTYPE_F16 && t != DTYPE_BF16) {
+    const struct value *const x = node_in(g, n, 0);
+    uint64_t size = 1;
+    if (x->dtype != DTYPE_F32 && x->dtype != DTYPE_F16 &&
+        x->dtype != DTYPE_BF16) {
         return false;
+    }
+    for (uint32_t k = axis; k < x->shape.rank; k++) {
+        size *= (uint64_t)x->shape.dim[k];
     }
     for (uint32_t i = 1; i < n->n_in; i++) {
         const struct value *const v = node_in(g, n, i);
-        if (v && !v->is_const) {
+        uint64_t own;
+        if (v && (!v->is_const || !shape_count(&v->shape, &own) ||
+                  (own != size && own != 1))) {
             return false;
         }
     }
@@ -61,11 +69,11 @@ bool expand_layer_norm(struct expand *e)
     uint32_t axis = 0;
     uint32_t mean;
     uint32_t inverse;
-    if (has_mean && is_plain_norm(e->g, n)) {
-        return true;
-    }
     if (!axis_resolve(e->cx, n, node_int(n, "axis", -1), rank, &axis)) {
         return false;
+    }
+    if (is_plain_norm(e->g, n, axis)) {
+        return true;
     }
     const uint32_t n_axes = ex_axes_from(axis, rank, axes);
     const uint32_t x = ex_widened(e, ex_in(e, 0));

@@ -66,6 +66,7 @@ static bool (*const lowerings[OP_COUNT])(struct lower *lw, uint32_t node_ix) = {
     [OP_REDUCE_SUM_SQUARE] = lower_reduce,
     [OP_RESHAPE] = lower_reshape,
     [OP_RESIZE] = lower_resize,
+    [OP_RMS_NORM] = lower_norm,
     [OP_RNN] = lower_rnn,
     [OP_ROI_ALIGN] = lower_roi_align,
     [OP_SCATTER] = lower_scatter,

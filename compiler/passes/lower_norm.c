@@ -1,4 +1,4 @@
-/* LayerNormalization. */
+/* LayerNormalization and RMSNormalization. */
 #include "base/arena.h"
 #include "passes/elem.h"
 #include "passes/lower_draft.h"
@@ -80,6 +80,7 @@ bool lower_norm(struct lower *lw, uint32_t node_ix)
     d->y.n_in = 1;
     d->y.n_weight = 2;
     d->y.p.norm.epsilon = node_float(n, "epsilon", 1e-5F);
+    d->y.p.norm.is_rms = n->op == OP_RMS_NORM;
     d->in[0] = flat;
     d->out = out;
     d->y.weight[1] = (struct weight){.dtype = DTYPE_F32};

@@ -78,8 +78,8 @@ NODISCARD bool pass_fuse_act(struct graph *g, struct cx *cx);
 /* Makes Gelu of what exporters spell as Mul, Div, Add, Pow, Erf and Tanh. */
 NODISCARD bool pass_fuse_gelu(struct graph *g, struct cx *cx);
 
-/* Makes LayerNormalization of what exporters spell as ReduceMean, Sub, Pow,
- * Sqrt, Div, Mul and Add. */
+/* Makes LayerNormalization and RMSNormalization of what exporters spell as
+ * ReduceMean, Sub, Pow, Sqrt, Div, Mul and Add. New nodes come last. */
 NODISCARD bool pass_fuse_norm(struct graph *g, struct cx *cx);
 
 /* Makes Attention of MatMul, Softmax, MatMul with scale and mask. New nodes

@@ -1,7 +1,7 @@
 /* k_norm.h - layer normalisation over the last dimension of the space.
  *
  *   out[i] = (in[i] - m) * (1 / sqrt(v + epsilon)) * scale[i] + bias[i]
- *   m: the mean of in; v: the mean of (in[i] - m)^2
+ *   m: the mean of in, or 0 where is_rms; v: the mean of (in[i] - m)^2
  *
  * Sums use 16 virtual lanes, element i in lane i % 16, added by one fixed tree.
  * out may be in if it has the same strides. */
@@ -59,7 +59,7 @@ FLX_INLINE void flx_norm_row(const struct flx_norm_arg *a, const float *w,
     const uint32_t n = a->dim[a->rank - 1];
     const int32_t si = a->in_stride[a->rank - 1];
     const int32_t so = a->out_stride[a->rank - 1];
-    const float mean = flx_norm_mean(in, si, n);
+    const float mean = a->is_rms ? 0.0f : flx_norm_mean(in, si, n);
     const float variance = flx_norm_variance(in, si, n, mean);
     const flx_v m = flx_splat(mean);
     const flx_v r =

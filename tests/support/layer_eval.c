@@ -730,7 +730,8 @@ static void eval_norm(struct eval *e)
         double mean = 0.0;
         double square = 0.0;
         for (ix[last] = 0; ix[last] < n; ix[last]++) {
-            mean += get_checked(e, &e->in[0], ix, ix) / (double)n;
+            const double x = get_checked(e, &e->in[0], ix, ix);
+            mean += y->p.norm.is_rms ? 0.0 : x / (double)n;
         }
         for (ix[last] = 0; ix[last] < n; ix[last]++) {
             const double d = get(&e->in[0], ix) - mean;

@@ -197,6 +197,14 @@ void ref_layernorm(int64_t outer, int64_t inner, const struct ref_layernorm *s,
         double mean;
         double inv;
         mean_and_inv(inner, s->epsilon, x + p * inner, &mean, &inv);
+        if (s->is_rms) {
+            double square = 0.0;
+            for (int64_t i = 0; i < inner; i++) {
+                square += x[p * inner + i] * x[p * inner + i];
+            }
+            mean = 0.0;
+            inv = 1.0 / sqrt(square / (double)inner + s->epsilon);
+        }
         for (int64_t i = 0; i < inner; i++) {
             y[p * inner + i] = (x[p * inner + i] - mean) * inv * s->scale[i] +
                                (s->bias ? s->bias[i] : 0.0);

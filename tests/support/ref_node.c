@@ -434,6 +434,7 @@ static const struct operator operators[] = {
     {"BatchNormalization", ref_run_batchnorm, 0, 5},
     {"InstanceNormalization", ref_run_batchnorm, 1, 3},
     {"LayerNormalization", ref_run_layernorm, 0, 2},
+    {"RMSNormalization", ref_run_layernorm, 1, 2},
     {"LRN", ref_run_lrn, 0, 1},
     {"ReduceSum", ref_run_reduce, REF_REDUCE_SUM, 1},
     {"ReduceMean", ref_run_reduce, REF_REDUCE_MEAN, 1},

@@ -37,7 +37,7 @@ ref_node_fn ref_run_gemm;
 ref_node_fn ref_run_matmul;
 ref_node_fn ref_run_softmax;   /* 1: log */
 ref_node_fn ref_run_batchnorm; /* 1: instance */
-ref_node_fn ref_run_layernorm;
+ref_node_fn ref_run_layernorm; /* 1: by root mean square */
 ref_node_fn ref_run_lrn;
 ref_node_fn ref_run_reduce; /* enum ref_reduce_op */
 ref_node_fn ref_run_argmax; /* 1: min */

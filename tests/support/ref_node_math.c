@@ -276,9 +276,8 @@ bool ref_run_batchnorm(struct ref_call *c, int is_instance)
     return true;
 }
 
-bool ref_run_layernorm(struct ref_call *c, int kind)
+bool ref_run_layernorm(struct ref_call *c, int is_rms)
 {
-    (void)kind;
     const struct ref_shape x = c->in[0]->shape;
     struct ref_shape part = {0, {0}};
     struct ref_shape stat = x;
@@ -304,6 +303,7 @@ bool ref_run_layernorm(struct ref_call *c, int kind)
     }
     const enum ref_type type = c->in[0]->type;
     const struct ref_layernorm s = {
+        .is_rms = is_rms != 0,
         .scale = wide[0],
         .bias = wide[1],
         .epsilon = ref_attr_float(c, "epsilon", (double)1e-5F),

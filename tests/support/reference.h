@@ -137,13 +137,15 @@ void ref_instancenorm(int64_t n, int64_t c, int64_t size, const double *scale,
                       const double *bias, double epsilon, const double *x,
                       double *y);
 /* x[outer][inner]; scale[inner], bias[inner] or NULL; mean and inv_std_dev
- * [outer], each or NULL, receive the statistics. */
+ * [outer], each or NULL, receive the statistics. is_rms: RMSNormalization,
+ * whose mean is 0. */
 struct ref_layernorm {
     const double *scale;
     const double *bias;
     double epsilon;
     double *mean;
     double *inv_std_dev;
+    bool is_rms;
 };
 void ref_layernorm(int64_t outer, int64_t inner, const struct ref_layernorm *s,
                    const double *x, double *y);

@@ -454,6 +454,33 @@ static const struct {
      "ReduceMean v d -> f axes=I:-1\nAdd ae f e -> h\nSqrt q h -> i\n"
      "Div dv c i -> y\nReciprocal rc i -> j\nMul mu c j -> k\n"
      "Mul ada k g -> z\n"},
+    {"normalization by root mean square: as an operator, and spelled out",
+     "opset 23\ninput x f32 2x3x8\noutput a\noutput b\noutput c\noutput d\n"
+     "init s f32 8 pos\ninit t f32 3x8 pos\ninit r f32 3x1 pos\n"
+     "init two f32 - 2\ninit e f32 - 1e-5\ninit one f32 - 1\n"
+     "init half f32 - -0.5\ninit last i64 1 -1\n"
+     "RMSNormalization n1 x s -> a1 epsilon=f:0.01\n"
+     "RMSNormalization n2 a1 t -> a2 axis=i:1\n"
+     "RMSNormalization n3 a2 r -> a axis=i:1\n"
+     "Pow p x two -> p1\nReduceMean m p1 last -> m1\nAdd ae m1 e -> v\n"
+     "Sqrt q v -> q1\nReciprocal i q1 -> i1\nMul k x i1 -> k1\n"
+     "Mul l s k1 -> b\nDiv o one q1 -> o1\nMul z o1 x -> c\n"
+     "Mul w x x -> w1\nReduceMean y w1 last -> y1\nAdd f e y1 -> f1\n"
+     "Pow g f1 half -> g1\nMul h x g1 -> h1\nSqrt j f1 -> j1\n"
+     "Div u h1 j1 -> u1\nDiv aa x j1 -> ab\nMul ac ab s -> ad\n"
+     "Add af ad u1 -> d\n"},
+    {"layer normalization of channels first, spelled out",
+     "opset 13\ninput x f32 1x3x5x6\noutput y\noutput z\n"
+     "init w f32 8x3x2x2 rand\ninit two f32 - 2\ninit e f32 - 1e-5\n"
+     "init s f32 8x1x1 pos\ninit o f32 1x8x1x1 rand\n"
+     "init w2 f32 8x8x1x1 rand\ninit s2 f32 8 pos\n"
+     "Conv c x w -> a strides=I:2,2\nReduceMean m a -> b axes=I:1\n"
+     "Sub d a b -> d1\nPow p d1 two -> p1\nReduceMean v p1 -> v1 axes=I:1\n"
+     "Add f v1 e -> f1\nSqrt q f1 -> q1\nDiv r d1 q1 -> r1\n"
+     "Mul t s r1 -> t1\nAdd u t1 o -> u1\nConv g u1 w2 -> z\n"
+     "Transpose h z -> h1 perm=I:0,2,3,1\n"
+     "LayerNormalization i h1 s2 -> i1\n"
+     "Transpose j i1 -> j1 perm=I:0,3,1,2\nConv k j1 w2 -> y\n"},
     {"attention with heads among the batch, plain and masked",
      "opset 13\ninput q f32 4x3x6\ninput k f32 4x5x6\ninput v f32 4x5x7\n"
      "input m f32 1x3x5\noutput y\noutput z\ninit h f32 - 0.4\n"
@@ -593,6 +620,19 @@ static void lower__recognises_what_transformers_are_made_of(void **state)
             lower_text(f, cases[i].text, &l);
             assert_int_equal(l.n_layer, 3);
             assert_int_equal(count(&l, LAYER_NORM), 2);
+        }
+        if (strstr(cases[i].name, "by root mean square")) {
+            lower_text(f, cases[i].text, &l);
+            assert_int_equal(count(&l, LAYER_NORM), 6);
+            assert_int_equal(count(&l, LAYER_REDUCE), 2);
+        }
+        if (strstr(cases[i].name, "of channels first")) {
+            lower_text(f, cases[i].text, &l);
+            assert_int_equal(count(&l, LAYER_NORM), 2);
+            assert_int_equal(count(&l, LAYER_CONV), 3);
+            /* Patches, and two outputs in their own order. */
+            assert_int_equal(count(&l, LAYER_COPY), 3);
+            assert_int_equal(l.n_layer, 8);
         }
         if (strstr(cases[i].name, "among the batch")) {
             lower_text(f, cases[i].text, &l);

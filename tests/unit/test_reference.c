@@ -357,7 +357,7 @@ static void norms__match_their_formulas(void **state)
     CHECK(y, 1, 3);
     ref_instancenorm(1, 1, 2, two, one, 0, x, y);
     CHECK(y, -1, 3);
-    const struct ref_layernorm l = {x, NULL, 3, &mean, &inv};
+    const struct ref_layernorm l = {x, NULL, 3, &mean, &inv, false};
     ref_layernorm(1, 2, &l, x, y);
     CHECK(y, -0.5, 1.5);
     CHECK(&mean, 2);

@@ -280,6 +280,7 @@
     FLX_VIEW_FIELDS(U, I, IA, in)                                              \
     U(has_bias)                                                                \
     U(bias_at)                                                                 \
+    U(is_rms)                                                                  \
     F(epsilon)
 
 /* Strides of q and out: image, query, head, channel; of k and v: image, key,
