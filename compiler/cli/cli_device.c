@@ -69,6 +69,7 @@ bool cli_device(struct cli_args *args, struct cx *cx)
     if (!path || !d || !device_read(path, cx, d)) {
         return false;
     }
+    d->tile_panels = args->opt.target->tile_panels;
     args->opt.device = d;
     return true;
 }

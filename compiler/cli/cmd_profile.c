@@ -22,14 +22,14 @@
 
 _Static_assert((int)SPEED_COUNT <= (int)FIT_MAX, "one cost for each speed");
 
-/* Inferences; the usual time of a box or load counts. */
-enum { WARM_UP = 2, RUNS = 40, SEED = 1 };
+/* Inferences; the usual time of a box or load counts. Then boxes are cut to
+ * steps of at most STEP_US, to see what becomes of predictions. */
+enum { WARM_UP = 2, RUNS = 40, SEED = 1, STEP_US = 200 };
 
 struct timed_layer {
     const char *name;
     const char *algorithm;
     struct sample sample;
-    double seldom_ns;
 };
 
 struct profile {
@@ -46,7 +46,7 @@ struct profile {
     uint32_t cap_layer;
     uint32_t n_load;
     double error; /* of the layers' times, root of the mean square */
-    double worst; /* of a layer or load, seldom longer over predicted */
+    double worst; /* of a box or load, seldom longer over predicted */
 };
 
 /* ---- arguments ---- */
@@ -129,9 +129,9 @@ struct timed {
     struct cands cands;
     struct run_model model;
     double *layer_ns; /* usual time of each layer's boxes */
-    double *layer_seldom_ns;
-    double idle_ns; /* between two loads, where loads are what takes time */
-    double gap_ns;  /* between two boxes */
+    double worst;     /* of a box, seldom longer over predicted */
+    double idle_ns;   /* between two loads, where loads are what takes time */
+    double gap_ns;    /* between two boxes */
     struct sample *load;
     double *load_seldom_ns;
     uint32_t n_load;
@@ -168,6 +168,18 @@ static double seldom_ns(const double *ns, uint32_t n)
     return ns[n * 9 / 10];
 }
 
+/* What a plan says of a box. */
+static double predicted_ns(const struct timed *t, const struct run_event *e)
+{
+    const struct flx_model *const m = t->model.tables;
+    const struct lattice x = {.n_panel = m->layer[e->ix].n_panel,
+                              .n_kblock = m->layer[e->ix].n_kblock};
+    const uint32_t scratch_off = run_plan_head(m, 0).scratch_off;
+    return (double)cand_box_ns(&t->cands.cand[e->ix], &t->layers.layer[e->ix],
+                               &x, e->r1 - e->r0, e->p1 - e->p0,
+                               m->plan[0][scratch_off + 2 * e->ix + 1]);
+}
+
 /* Events i, i + n, ... are the same box in each run. */
 static bool time_boxes(struct profile *p, const struct run_trace *trace,
                        struct timed *t)
@@ -178,8 +190,7 @@ static bool time_boxes(struct profile *p, const struct run_trace *trace,
     double gap[RUNS];
     double gaps = 0;
     t->layer_ns = arena_new(p->cx->keep, double, t->layers.n_layer);
-    t->layer_seldom_ns = arena_new(p->cx->keep, double, t->layers.n_layer);
-    if (!t->layer_ns || !t->layer_seldom_ns) {
+    if (!t->layer_ns) {
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -189,7 +200,8 @@ static bool time_boxes(struct profile *p, const struct run_trace *trace,
             gap[run] = i > 0 ? (double)(e->begin_ns - e[-1].end_ns) : 0;
         }
         t->layer_ns[lane->event[i].ix] += usual_ns(ns, RUNS);
-        t->layer_seldom_ns[lane->event[i].ix] += seldom_ns(ns, RUNS);
+        t->worst = fmax(t->worst,
+                        seldom_ns(ns, RUNS) / predicted_ns(t, &lane->event[i]));
         gaps += usual_ns(gap, RUNS);
     }
     t->gap_ns = n > 1 ? gaps / (n - 1) : 0;
@@ -301,7 +313,8 @@ static struct sample sample_of(const struct profile *p, const struct timed *t,
 {
     struct sample s = {.ns = t->layer_ns[layer]};
     for (uint32_t k = 0; k < SPEED_COUNT; k++) {
-        struct device d = {.cache_bytes = p->d.cache_bytes};
+        struct device d = {.cache_bytes = p->d.cache_bytes,
+                           .tile_panels = p->target->tile_panels};
         for (uint32_t j = 0; j < SPEED_COUNT; j++) {
             d.speed[j] = j == k ? 1 : UINT64_MAX;
         }
@@ -343,8 +356,6 @@ static void report(struct profile *p, const double cost[FIT_MAX])
         const struct sample *const s = &p->layer[i].sample;
         const double ns = fit_predict(s, SPEED_COUNT, cost);
         sum += (ns / s->ns - 1) * (ns - s->ns);
-        p->worst =
-            fmax(p->worst, p->layer[i].seldom_ns / (ns + (double)p->d.step_ns));
         all += s->ns;
         buf_printf(p->text, "%-38s %-10s %9.1f %9.1f\n", p->layer[i].name,
                    p->layer[i].algorithm, s->ns / 1e3, ns / 1e3);
@@ -379,7 +390,6 @@ static bool measure_net(struct profile *p, const char *name,
         x->name = buf_text(&text);
         x->algorithm = t.cands.cand[i].algorithm;
         x->sample = sample_of(p, &t, i);
-        x->seldom_ns = t.layer_seldom_ns[i];
     }
     p->d.step_ns = (uint64_t)t.gap_ns;
     return true;
@@ -405,6 +415,43 @@ static bool measure_kernels(struct profile *p)
     }
     report(p, cost);
     return true;
+}
+
+/* ---- boxes ---- */
+
+/* How far the times of boxes that are cut are above what the profile says. */
+static bool measure_boxes(struct profile *p, const char *device,
+                          const char *name,
+                          bool (*make)(struct cx *, struct graph *))
+{
+    struct timed t = {0};
+    struct graph g;
+    static const struct budget max = {.kind = BUDGET_MAX, .text = "max"};
+    struct cli_args a = {.device = device,
+                         .opt = {.compress = COMPRESS_NONE,
+                                 .budget = &max,
+                                 .n_budget = 1,
+                                 .max_step_us = STEP_US}};
+    if (!make(p->cx, &g) || !compile(p, name, &g, &a, &t) ||
+        !run(p, name, true, &t)) {
+        return false;
+    }
+    p->worst = fmax(p->worst, t.worst);
+    return true;
+}
+
+static bool measure_margin(struct profile *p)
+{
+    const char *const path = path_join(p->cx->keep, p->dir, "first.dev");
+    struct buf text;
+    buf_init(&text, p->cx->scratch);
+    const bool ok =
+        path && device_print(&p->d, &text) &&
+        file_write(path, buf_bytes(&text), p->cx->scratch, p->cx->diag) &&
+        measure_boxes(p, path, "steps_w", profile_net_weights) &&
+        measure_boxes(p, path, "steps_i", profile_net_images);
+    buf_free(&text);
+    return ok;
 }
 
 /* ---- storage ---- */
@@ -474,7 +521,8 @@ static bool measure(struct profile *p)
     p->d.cache_bytes = second_cache();
     p->d.loader_shares_core = sysconf(_SC_NPROCESSORS_ONLN) < 2;
     p->d.name = p->path ? path_stem(cx->keep, p->path) : "measured";
-    if (!p->d.name || !measure_kernels(p) || !measure_storage(p)) {
+    if (!p->d.name || !measure_kernels(p) || !measure_storage(p) ||
+        !measure_margin(p)) {
         return false;
     }
     p->d.margin_percent = (uint64_t)fmax(0, ceil(100 * (p->worst - 1)));

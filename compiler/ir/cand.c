@@ -56,8 +56,11 @@ uint64_t cand_box_ns(const struct cand *c, const struct layer *l,
                      uint64_t scratch)
 {
     const uint64_t parts = l->rows * t->n_panel * t->n_kblock;
+    const uint64_t tile = size_max(1, c->tile_panels);
+    const uint64_t empty = size_div_up(panels, tile) * tile - panels;
     return c->box_ns + share_up(c->all_ns, rows * panels, parts) +
            share_up(c->rows_ns, rows, l->rows) +
+           share_up(c->idle_ns, rows * empty, l->rows * t->n_kblock) +
            share_up(cand_strips_ns(c, rows, scratch), panels, t->n_panel);
 }
 
@@ -76,16 +79,17 @@ bool cands_print(const struct cands *c, const struct layers *l, struct buf *out)
                (unsigned long)c->n_layer, (unsigned long)c->n_thread);
     for (uint32_t i = 0; i < c->n_layer; i++) {
         const struct cand *k = &c->cand[i];
-        buf_printf(out,
-                   "%lu %s kernel %lu %s grid %llu cuts%s%s scratch %llu "
-                   "box_ns %llu all_ns %llu rows_ns %llu panels_ns %llu\n",
-                   (unsigned long)i, l->layer[i].name, (unsigned long)k->kernel,
-                   k->algorithm, (unsigned long long)k->row_grid,
-                   k->rows_cut ? " rows" : "", k->panels_cut ? " panels" : "",
-                   (unsigned long long)k->scratch_bytes,
-                   (unsigned long long)k->box_ns, (unsigned long long)k->all_ns,
-                   (unsigned long long)k->rows_ns,
-                   (unsigned long long)k->panels_ns);
+        buf_printf(
+            out,
+            "%lu %s kernel %lu %s grid %llu cuts%s%s scratch %llu "
+            "box_ns %llu all_ns %llu rows_ns %llu panels_ns %llu "
+            "idle_ns %llu\n",
+            (unsigned long)i, l->layer[i].name, (unsigned long)k->kernel,
+            k->algorithm, (unsigned long long)k->row_grid,
+            k->rows_cut ? " rows" : "", k->panels_cut ? " panels" : "",
+            (unsigned long long)k->scratch_bytes, (unsigned long long)k->box_ns,
+            (unsigned long long)k->all_ns, (unsigned long long)k->rows_ns,
+            (unsigned long long)k->panels_ns, (unsigned long long)k->idle_ns);
         for (uint32_t r = 0; r < k->n_room; r++) {
             const struct cand_room *const x = &k->room[r];
             buf_printf(

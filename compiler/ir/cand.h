@@ -35,6 +35,10 @@ struct cand {
      * rows: a box of some takes its share), and for each box of some rows. */
     uint64_t rows_ns;
     uint64_t panels_ns;
+    /* Of a place for a panel that stays empty, for all rows, where tiles are
+     * tile_panels (0: 1) wide: what a tile does once, whatever its width. */
+    uint64_t idle_ns;
+    uint64_t tile_panels;
     /* Ascending by bytes, the first with scratch_bytes; none: more scratch is
      * of no use. Then boxes are cut into strips, and panels_ns is the rooms'.
      */
@@ -52,8 +56,9 @@ struct cands {
 /* Time of a box of `rows` rows x `panels` panels x one K block, nanoseconds,
  * with so much scratch (not less than the least):
  * box_ns + all_ns * rows * panels / (all rows * all panels * K blocks)
- *        + rows_ns * rows / all rows + strips * panels_ns * panels / all
- * panels.
+ *        + (rows_ns + idle_ns * empty places of the last tile) * rows / all
+ * rows
+ *        + strips * panels_ns * panels / all panels.
  */
 uint64_t cand_box_ns(const struct cand *c, const struct layer *l,
                      const struct lattice *t, uint64_t rows, uint64_t panels,

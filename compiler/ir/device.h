@@ -41,6 +41,7 @@ struct device {
                              pixels; UINT64_MAX: never */
     uint64_t margin_percent; /* by so much a box or a load may take longer than
                                 all of this says; in bounds, not in latencies */
+    uint64_t tile_panels;    /* the target's, no key of a profile; 0 is 1 */
 };
 
 /* What a time that the profile says may become. */

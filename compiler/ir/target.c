@@ -8,16 +8,16 @@ enum { KI = 1024 };
 /* The last numbers belong to the class; flags are what the emitted Makefile
  * passes to the C compiler besides the common ones. */
 #define HOSTED 1024 * KI, 128 * KI, 4096, 256, 4
-#define MCU 16 * KI, 4 * KI, 64, 32, 1
+#define MCU 16 * KI, 4 * KI, 64, 32, 1, 1
 static const struct target targets[] = {
-    {"x86-64", CLASS_HOSTED, "-march=x86-64", "generic-x86-64", HOSTED},
-    {"x86-64-v3", CLASS_HOSTED, "-march=x86-64-v3", "generic-x86-64-v3",
-     HOSTED},
-    {"x86-64-v4", CLASS_HOSTED, "-march=x86-64-v4", "generic-x86-64-v4",
-     HOSTED},
-    {"aarch64", CLASS_HOSTED, "-march=armv8-a", "generic-aarch64", HOSTED},
+    {"x86-64", CLASS_HOSTED, "-march=x86-64", "generic-x86-64", HOSTED, 1},
+    {"x86-64-v3", CLASS_HOSTED, "-march=x86-64-v3", "generic-x86-64-v3", HOSTED,
+     1},
+    {"x86-64-v4", CLASS_HOSTED, "-march=x86-64-v4", "generic-x86-64-v4", HOSTED,
+     4},
+    {"aarch64", CLASS_HOSTED, "-march=armv8-a", "generic-aarch64", HOSTED, 1},
     {"armv7", CLASS_HOSTED, "-march=armv7-a+neon-vfpv4", "generic-armv7",
-     HOSTED},
+     HOSTED, 1},
     {"cortex-m4", CLASS_MCU,
      "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16",
      "generic-cortex-m4", MCU},
@@ -27,10 +27,11 @@ static const struct target targets[] = {
     {"cortex-m55", CLASS_MCU, "-mcpu=cortex-m55 -mthumb -mfloat-abi=hard",
      "generic-cortex-m55", MCU},
     {"rv32", CLASS_MCU, "-march=rv32imafc -mabi=ilp32f", "generic-rv32", MCU},
-    {"rv64", CLASS_HOSTED, "-march=rv64gc -mabi=lp64d", "generic-rv64", HOSTED},
+    {"rv64", CLASS_HOSTED, "-march=rv64gc -mabi=lp64d", "generic-rv64", HOSTED,
+     1},
     {"rv64v", CLASS_HOSTED, "-march=rv64gcv -mabi=lp64d", "generic-rv64v",
-     HOSTED},
-    {"generic", CLASS_HOSTED, "", "generic", HOSTED},
+     HOSTED, 1},
+    {"generic", CLASS_HOSTED, "", "generic", HOSTED, 1},
 };
 
 /* The named target that this program's host is; the build passes no -march, so

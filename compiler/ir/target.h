@@ -20,6 +20,7 @@ struct target {
      * (x 4) of so many panels at a time, in scratch; more panels of fewer. */
     uint32_t widen_rows;
     uint32_t widen_panels;
+    uint32_t tile_panels; /* side by side in the kernels' largest tile */
 };
 
 /* NULL when there is none of that name. "host" gives the target of the machine

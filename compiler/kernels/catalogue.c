@@ -81,6 +81,12 @@ const struct kern *kern_find(const struct layer *l, const struct options *opt,
     return best;
 }
 
+/* Of several panels next to each other, where the target has the registers. */
+static bool has_tiles(const struct kern *k)
+{
+    return k->id == FLX_K_CONV_F32_DIRECT;
+}
+
 uint64_t kern_whole_ns(const struct layer *l, uint32_t kernel,
                        const struct device *d)
 {
@@ -89,7 +95,15 @@ uint64_t kern_whole_ns(const struct layer *l, uint32_t kernel,
         i++;
         assert(i < ARRAY_LEN(kerns));
     }
-    return kerns[i].cost(l, d);
+    const uint64_t tile = size_max(1, d->tile_panels);
+    const uint64_t panels =
+        has_tiles(&kerns[i])
+            ? size_div_up(l->dim[3] / l->p.conv.group, FLX_PANEL)
+            : 0;
+    const uint64_t empty =
+        (size_div_up(panels, tile) * tile - panels) * l->p.conv.group;
+    return kerns[i].cost(l, d) +
+           (panels > 0 ? empty * direct_idle_ns(l, d) : 0);
 }
 
 static const struct kern *find(const struct layer *l, const struct options *opt,
@@ -397,6 +411,10 @@ bool kern_cand(const struct layers *layers, const struct layer *l,
         .box_ns = opt->device->step_ns,
         .all_ns = k->cost(l, opt->device),
     };
+    if (has_tiles(k)) {
+        c->idle_ns = direct_idle_ns(l, opt->device);
+        c->tile_panels = opt->device->tile_panels;
+    }
     if (cut.widen > 0) {
         return widen_rooms(l, &cut, opt, cx, c);
     }

@@ -204,18 +204,36 @@ static uint64_t weights_ns(const struct layer *l, const struct device *d)
 }
 
 /* Tiles walk K in runs: a row of the kernel, or all of it. */
+static uint64_t n_runs(const struct layer *l)
+{
+    const struct conv_param *p = &l->p.conv;
+    return p->kernel[1] > 1 ? p->kernel[0] : 1;
+}
+
+static uint64_t tile_pixels(const struct layer *l)
+{
+    return size_div_up(out_pixels(l), TILE_PIXELS) * TILE_PIXELS;
+}
+
 uint64_t direct_ns(const struct layer *l, const struct device *d)
 {
     const struct conv_param *p = &l->p.conv;
-    const uint64_t pixels =
-        size_div_up(out_pixels(l), TILE_PIXELS) * TILE_PIXELS;
     const uint64_t k =
         (uint64_t)p->kernel[0] * p->kernel[1] * (l->in[0].dim[3] / p->group);
-    const uint64_t runs = p->kernel[1] > 1 ? p->kernel[0] : 1;
-    return rate_ns(pixels * padded_channels(l) * (k + RUN_COST * runs),
+    return rate_ns(tile_pixels(l) * padded_channels(l) *
+                       (k + RUN_COST * n_runs(l)),
                    d->speed[SPEED_GEMM]) +
            weights_ns(l, d) + widen_ns(l, d) + image_ns(l, d) +
            epilogue_ns(l, d);
+}
+
+/* Starting a run takes a tile of one panel as long as one of four. */
+uint64_t direct_idle_ns(const struct layer *l, const struct device *d)
+{
+    return d->tile_panels > 1
+               ? rate_ns(tile_pixels(l) * FLX_PANEL * RUN_COST * n_runs(l),
+                         d->speed[SPEED_GEMM])
+               : 0;
 }
 
 /* Nothing but weights. */

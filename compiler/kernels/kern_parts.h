@@ -216,6 +216,8 @@ uint64_t rate_ns(uint64_t amount, uint64_t per_us);
 /* Times of parts of a layer: its images, activation. */
 uint64_t image_ns(const struct layer *l, const struct device *d);
 uint64_t epilogue_ns(const struct layer *l, const struct device *d);
+/* kern_conv.c: what an empty place of the direct kernel's tiles takes. */
+uint64_t direct_idle_ns(const struct layer *l, const struct device *d);
 uint64_t conv_weight_bytes(const struct layer *l);
 uint64_t layer_elements(const struct layer *l);
 

@@ -65,6 +65,17 @@ static uint64_t cuts_ns(const struct work *w, const struct slices *s,
     return ns;
 }
 
+/* The longest step of a segment; panels of a solo layer can be cut as finely as
+ * need be. */
+static uint64_t least_step_ns(const struct work *w, const struct segment *x)
+{
+    const uint32_t y = x->lo;
+    return x->stripe == 0 && w->k->cand[y].panels_cut
+               ? cand_box_ns(&w->k->cand[y], &w->l->layer[y], &w->c->lattice[y],
+                             w->l->layer[y].rows, 1, UINT64_MAX)
+               : x->longest_ns;
+}
+
 /* What a segment costs in `cap` bytes over boxes of whole layers, and loads
  * each once. */
 static uint64_t cost_of(const struct work *w, const struct slices *s,
@@ -96,12 +107,8 @@ static uint64_t cost_of(const struct work *w, const struct slices *s,
     if (held > room && room < 2 * slot) {
         cost += size_min(compute_ns, loads_ns);
     }
-    /* Panels of a solo layer can be cut as finely as need be. */
-    const struct cand *const k = &w->k->cand[x->lo];
-    const uint32_t n_panel =
-        x->stripe == 0 && k->panels_cut ? w->c->lattice[x->lo].n_panel : 1;
     if (w->opt->max_step_us > 0 &&
-        x->longest_ns / n_panel + k->box_ns >
+        least_step_ns(w, x) >
             device_usual_ns(w->d, w->opt->max_step_us * 1000)) {
         cost += long_step_ns;
     }

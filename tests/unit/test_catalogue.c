@@ -462,6 +462,27 @@ static void kern_cand__fills_the_block_by_name(void **state)
                      64 * 32 * (3 * 2 * 9 + 3 * 8) + 4 * 20 * 3 * 2 * 9);
 }
 
+/* Starting a run of K takes a tile of two panels as long as one of four. */
+static void kern_cand__counts_what_is_empty_of_a_tile(void **state)
+{
+    struct fixture *f = *state;
+    struct conv v;
+    struct cand one;
+    struct cand four;
+    make_conv(&v, 20, 3, 2, 9, 1);
+    assert_true(kern_cand(&v.layers, &v.layer, &v.opt, &f->cx, &one));
+    assert_int_equal(one.idle_ns, 0);
+    const uint64_t whole = kern_whole_ns(&v.layer, one.kernel, v.opt.device);
+    struct device wide = *v.opt.device;
+    wide.tile_panels = 4;
+    v.opt.device = &wide;
+    assert_true(kern_cand(&v.layers, &v.layer, &v.opt, &f->cx, &four));
+    assert_int_equal(four.all_ns, one.all_ns);
+    assert_int_equal(four.idle_ns, 64 * 16 * 3 * 8);
+    assert_int_equal(kern_whole_ns(&v.layer, one.kernel, v.opt.device),
+                     whole + 2 * four.idle_ns);
+}
+
 static void cand_box_ns__shares_the_whole(void **state)
 {
     (void)state;
@@ -474,6 +495,11 @@ static void cand_box_ns__shares_the_whole(void **state)
     const struct lattice once = {.n_panel = 4, .n_kblock = 1};
     assert_int_equal(cand_box_ns(&shared, &l, &once, 10, 4, 0), 140);
     assert_int_equal(cand_box_ns(&shared, &l, &once, 5, 1, 0), 50 + 10);
+    const struct cand wide = {.idle_ns = 100, .tile_panels = 3};
+    assert_int_equal(cand_box_ns(&wide, &l, &once, 10, 3, 0), 0);
+    assert_int_equal(cand_box_ns(&wide, &l, &once, 10, 4, 0), 200);
+    assert_int_equal(cand_box_ns(&wide, &l, &once, 5, 2, 0), 50);
+    assert_int_equal(cand_box_ns(&wide, &l, &t, 10, 1, 0), 100);
     const struct device d = {.read_bytes_per_ms = 1000,
                              .read_latency_ns = 10,
                              .decode_bytes_per_ms = 500};
@@ -493,6 +519,7 @@ int main(void)
         FIXTURE_TEST(kern_choose__says_what_no_kernel_has),
         FIXTURE_TEST(kern_cand__refuses_what_does_not_fit_32_bits),
         FIXTURE_TEST(kern_cand__fills_the_block_by_name),
+        FIXTURE_TEST(kern_cand__counts_what_is_empty_of_a_tile),
         cmocka_unit_test(cand_box_ns__shares_the_whole),
         FIXTURE_TEST(kern_pack__rounds_to_the_nearest_f16),
         FIXTURE_TEST(kern_pack__refuses_weights_that_do_not_fit),
