@@ -64,6 +64,16 @@ uint64_t cand_box_ns(const struct cand *c, const struct layer *l,
            share_up(cand_strips_ns(c, rows, scratch), panels, t->n_panel);
 }
 
+uint64_t cand_kept_ns(const struct cand *c, const struct layer *l,
+                      uint64_t rows, uint64_t scratch)
+{
+    uint64_t ns = 0;
+    const struct cand_room *const x = room_of(c, rows, scratch, &ns);
+    const bool is_single =
+        x && size_div_up(rows, c->row_grid) * c->row_tiles <= x->tiles;
+    return is_single ? share_up(c->rows_ns, rows, l->rows) : 0;
+}
+
 uint64_t device_load_ns(const struct device *d, uint64_t stored,
                         uint64_t decoded_zstd)
 {

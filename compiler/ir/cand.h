@@ -63,6 +63,11 @@ struct cands {
 uint64_t cand_box_ns(const struct cand *c, const struct layer *l,
                      const struct lattice *t, uint64_t rows, uint64_t panels,
                      uint64_t scratch);
+/* What the same box saves just after another one of the same rows and K block:
+ * its rows_ns, if with so much scratch it is a single strip, which it then
+ * finds there. */
+uint64_t cand_kept_ns(const struct cand *c, const struct layer *l,
+                      uint64_t rows, uint64_t scratch);
 /* What is done once for each strip of a box of so many rows, for all panels. */
 uint64_t cand_strips_ns(const struct cand *c, uint64_t rows, uint64_t scratch);
 /* The scratch of one thread, at most `limit` unless that is less than the

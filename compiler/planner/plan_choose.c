@@ -59,7 +59,8 @@ static uint64_t cuts_ns(const struct work *w, const struct slices *s,
         if (bytes > slot && k->rows_ns > 0) {
             const uint64_t most = size_max(slot, room / 2 / slot * slot);
             ns += (size_div_up(bytes, most) - 1) *
-                  (k->rows_ns + (uint64_t)x->n_iter * k->box_ns);
+                  ((segment_keeps(x, y) ? 0 : k->rows_ns) +
+                   (uint64_t)x->n_iter * k->box_ns);
         }
     }
     return ns;

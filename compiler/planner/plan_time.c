@@ -118,18 +118,59 @@ static void run_once(struct sim *s)
 
 /* ---- unrolling ---- */
 
-static struct run_box box_of(const struct work *w, const struct plan *p,
-                             const struct plan_box *b, int64_t iter)
+/* Rows of a box in an iteration; the box, not empty. */
+struct rows_of {
+    uint64_t r0;
+    uint64_t r1;
+    const struct plan_box *b; /* NULL: none */
+};
+
+static struct rows_of rows_of(const struct work *w, const struct plan_box *b,
+                              int64_t iter)
 {
-    const struct layer *const y = &w->l->layer[b->layer];
-    const uint64_t r0 = b->by_row ? plan_row_end(b, y->rows, iter - 1) : 0;
-    const uint64_t r1 = b->by_row ? plan_row_end(b, y->rows, iter) : y->rows;
-    struct run_box x = {.loads = (uint64_t)(b->wait + b->wait_step * iter)};
-    if (r1 > r0) {
-        x.ns = cand_box_ns(&w->k->cand[b->layer], y, &w->c->lattice[b->layer],
-                           r1 - r0, b->p1 - b->p0, p->scratch[b->layer].bytes);
-    }
-    return x;
+    const uint64_t rows = w->l->layer[b->layer].rows;
+    return (struct rows_of){
+        .r0 = b->by_row ? plan_row_end(b, rows, iter - 1) : 0,
+        .r1 = b->by_row ? plan_row_end(b, rows, iter) : rows,
+        .b = b,
+    };
+}
+
+static uint64_t box_ns(const struct work *w, const struct plan *p,
+                       const struct rows_of *x)
+{
+    const uint32_t y = x->b->layer;
+    return x->r1 > x->r0 ? cand_box_ns(&w->k->cand[y], &w->l->layer[y],
+                                       &w->c->lattice[y], x->r1 - x->r0,
+                                       x->b->p1 - x->b->p0, p->scratch[y].bytes)
+                         : 0;
+}
+
+/* What a box finds done in its scratch by the one before. */
+static uint64_t kept_ns(const struct work *w, const struct plan *p,
+                        const struct rows_of *before, const struct rows_of *x)
+{
+    const uint32_t y = x->b->layer;
+    const bool is_same = before->b && before->b->layer == y &&
+                         before->b->kblock == x->b->kblock &&
+                         before->r0 == x->r0 && before->r1 == x->r1;
+    return is_same && x->r1 > x->r0
+               ? cand_kept_ns(&w->k->cand[y], &w->l->layer[y], x->r1 - x->r0,
+                              p->scratch[y].bytes)
+               : 0;
+}
+
+static struct run_box box_of(const struct work *w, const struct plan *p,
+                             const struct plan_box *b, int64_t iter,
+                             struct rows_of *before)
+{
+    const struct rows_of x = rows_of(w, b, iter);
+    const struct run_box run = {
+        .loads = (uint64_t)(b->wait + b->wait_step * iter),
+        .ns = box_ns(w, p, &x) - kept_ns(w, p, before, &x),
+    };
+    *before = x;
+    return run;
 }
 
 static uint64_t load_ns(const struct work *w, const struct plan_load *b)
@@ -148,14 +189,15 @@ static void unroll_boxes(const struct work *w, const struct plan *p,
                          struct run_box *out)
 {
     uint64_t n = 0;
+    struct rows_of before = {0};
     for (uint32_t i = 0; i < p->n_box; i++) {
         const struct plan_box *const b = &p->box[i];
         if (b->op == PLAN_BOX) {
-            out[n++] = box_of(w, p, b, 0);
+            out[n++] = box_of(w, p, b, 0, &before);
         } else if (b->op == PLAN_LOOP) {
             for (uint64_t k = 0; k < (uint64_t)b->n_iter * b->body; k++) {
-                out[n++] =
-                    box_of(w, p, &b[1 + k % b->body], (int64_t)(k / b->body));
+                out[n++] = box_of(w, p, &b[1 + k % b->body],
+                                  (int64_t)(k / b->body), &before);
             }
             i += b->body;
         }
@@ -267,8 +309,9 @@ bool plan_count(const struct work *w, struct plan *p)
         for (uint32_t k = 0; b->op != PLAN_END && k < n_body; k++) {
             const struct plan_box *const x = b->op == PLAN_LOOP ? b + 1 + k : b;
             for (uint32_t t = 0; t < n_iter; t++) {
+                const struct rows_of of = rows_of(w, x, t);
                 p->longest_step_ns =
-                    size_max(p->longest_step_ns, box_of(w, p, x, t).ns);
+                    size_max(p->longest_step_ns, box_ns(w, p, &of));
             }
         }
         i += b->op == PLAN_LOOP ? b->body : 0;

@@ -174,6 +174,14 @@ static uint64_t strips_ns(const struct work *w, uint32_t y, uint64_t rows,
     return cand_strips_ns(&w->k->cand[y], rows, scratch);
 }
 
+static bool keeps(const struct work *w, uint32_t y, uint64_t rows,
+                  uint64_t scratch)
+{
+    const struct layer *const x = &w->l->layer[y];
+    return cand_kept_ns(&w->k->cand[y], x, size_min(rows, x->rows), scratch) >
+           0;
+}
+
 enum { SCRATCH_LEVELS = 6 };
 
 /* A layer's boxes in a cascade: the first, some of `rows` rows, the last; and
@@ -183,6 +191,7 @@ struct cut {
     uint64_t first;
     uint64_t scratch[SCRATCH_LEVELS];
     uint64_t more_ns[SCRATCH_LEVELS]; /* over one box: calls, and strips */
+    bool keeps[SCRATCH_LEVELS];
     uint64_t reread_ns;  /* reading its weights again from memory */
     uint64_t longest_ns; /* its longest box */
 };
@@ -203,6 +212,7 @@ static void measure_cut(const struct work *w, uint32_t y, struct cut *x)
     for (uint32_t i = 0; i < w->n_scratch; i++) {
         const uint64_t limit = w->scratch[i];
         x->scratch[i] = work_scratch(w, y, x->rows, limit);
+        x->keeps[i] = keeps(w, y, x->rows, x->scratch[i]);
         x->more_ns[i] = calls_ns + strips_ns(w, y, x->first, limit) - whole_ns;
         if (n > 1) {
             x->more_ns[i] += (n - 2) * strips_ns(w, y, x->rows, limit) +
@@ -313,6 +323,7 @@ struct growing {
     uint64_t buffers;
     uint64_t scratch[SCRATCH_LEVELS];
     uint64_t more_ns[SCRATCH_LEVELS];
+    uint64_t keeps[SCRATCH_LEVELS];
     uint64_t reread_ns;
     uint64_t solo; /* bytes of its layers one by one */
 };
@@ -325,6 +336,7 @@ static void grow(const struct work *w, const struct cascade *c, uint32_t y,
     for (uint32_t i = 0; i < w->n_scratch; i++) {
         g->scratch[i] = size_max(g->scratch[i], x->scratch[i]);
         g->more_ns[i] += x->more_ns[i];
+        g->keeps[i] |= (uint64_t)x->keeps[i] << (g->s.hi - 1 - y);
     }
     g->solo = size_max(g->solo, w->solo[y]);
     g->reread_ns += x->reread_ns;
@@ -345,6 +357,7 @@ static bool add_grown(struct work *w, const struct cascade *c,
         s.is_lean = s.scratch == g->scratch[0];
         s.bytes = g->buffers + s.scratch * w->k->n_thread;
         s.more_ns = g->more_ns[i];
+        s.keeps = g->keeps[i];
         s.cost_ns = s.more_ns + g->reread_ns;
         const bool is_same =
             i + 1 < w->n_scratch && g->scratch[i] == g->scratch[i + 1];
@@ -412,6 +425,7 @@ static bool add_solos(struct work *w, uint32_t y, uint32_t *cap)
             .longest_ns = box_ns(w, y, rows),
         };
         s.is_lean = s.scratch == work_scratch(w, y, rows, w->scratch[0]);
+        s.keeps = keeps(w, y, rows, s.scratch);
         s.bytes = w->solo[y] - (most - s.scratch) * w->k->n_thread;
         s.more_ns = strips_ns(w, y, rows, s.scratch) -
                     strips_ns(w, y, rows, UINT64_MAX);

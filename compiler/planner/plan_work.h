@@ -26,12 +26,20 @@ struct segment {
     uint32_t n_iter;
     uint64_t bytes;      /* live buffers, rings, scratch; without weights */
     uint64_t scratch;    /* of one thread, at most; see work_scratch */
+    uint64_t keeps;      /* see segment_keeps */
     bool overlays;       /* see cascade_overlay */
     bool is_lean;        /* with the least scratch */
     uint64_t more_ns;    /* compute over solo boxes with all scratch of use */
     uint64_t cost_ns;    /* the same and the weights read again from memory */
     uint64_t longest_ns; /* its longest box, uncut */
 };
+
+/* Whether boxes of layer y find done what the one before did with the same
+ * rows; see cand_kept_ns. */
+static inline bool segment_keeps(const struct segment *s, uint32_t y)
+{
+    return (s->keeps >> (s->hi - 1 - y) & 1) != 0;
+}
 
 /* A load: a run of chunks of one layer and K block. */
 struct slice {

@@ -208,6 +208,9 @@ struct flx {
     uint32_t pos; /* boxes of the current plan that are done, in this run */
     bool inside;
     uint16_t layer;
+    /* The last box, unless it was empty or of another run or plan; its panels
+     * are counted as flx_call.kept: 0 .. p1. */
+    struct flx_box before;
     uint32_t step; /* boxes executed in this inference, over switches */
 
     /* Load stream. Numbers are relative to the run under way, between runs to

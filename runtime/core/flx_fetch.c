@@ -411,6 +411,7 @@ void flx_rewind(struct flx *rt)
     flx_cursor_start(&load, &rt->load);
     rt->pos = 0;
     rt->inside = false;
+    rt->before = (struct flx_box){0};
     rt->load_sub = 0;
     rt->issued = 0;
     rt->completed = 0;

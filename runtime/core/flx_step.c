@@ -43,6 +43,15 @@ static void fill_call(const struct flx *rt, const struct flx_box *b,
     call->kb = b->kb;
 }
 
+/* See flx_call. Boxes that follow each other leave each other's scratch alone:
+ * no load may write there before the last one is done. */
+static uint32_t kept_by(const struct flx_box *before, const struct flx_box *b)
+{
+    const bool is_same = before->layer == b->layer && before->kb == b->kb &&
+                         before->r0 == b->r0 && before->r1 == b->r1;
+    return is_same ? before->p1 : 0;
+}
+
 /* Whether this run needs the layer, whose operands are in the call. */
 static bool is_needed(const struct flx_layer *l, const struct flx_call *call)
 {
@@ -57,11 +66,16 @@ static void run_box(struct flx *rt, const struct flx_box *b)
     if (!is_needed(&rt->model->layer[b->layer], &call)) {
         call.r1 = call.r0;
     }
+    call.kept = kept_by(&rt->before, b);
+    rt->before = (struct flx_box){0};
     rt->layer = (uint16_t)b->layer;
     if (rt->trace) {
         rt->trace(rt->trace_ctx, 0, 0, b->layer, &call);
     }
     if (call.r0 < call.r1) {
+        const uint32_t n_panel = b->p1 - b->p0;
+        rt->before = *b;
+        rt->before.p1 = n_panel > call.kept ? n_panel : call.kept;
         struct parts p = {&rt->model->kernel[rt->model->layer[b->layer].kernel],
                           &call};
         if (rt->port.parallel && rt->port.n_thread > 1) {
@@ -108,6 +122,7 @@ static enum flx_err end(struct flx *rt)
     rt->issued -= h->n_load;
     rt->completed -= h->n_load;
     rt->pos = 0;
+    rt->before = (struct flx_box){0};
     flx_cursor_start(&s, &rt->box);
     return switch_between(rt);
 }

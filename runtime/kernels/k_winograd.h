@@ -5,12 +5,13 @@
  *   out tile = A' [ sum over c of (G w[c] G') . (B' in[c] B) ] A
  *
  * The box's tiles are taken in strips. Per strip the input tiles are
- * transformed once, for all channels; per pair of panels and block of 64 or 32
- * input channels the weights are transformed from their panels and multiplied,
- * one product matrix per place of the tile. The order of arithmetic of an
- * output is that of its tile alone: channels in order in one chain, whatever
- * the strip, box or part. Weights are in the panels of k_conv_f32_direct:
- * [3][3][C][16].
+ * transformed once, for all channels; in a box of a single strip that comes
+ * just after one of the same rows, not at all; per pair of panels and block of
+ * 64 or 32 input channels the weights are transformed from their panels and
+ * multiplied, one product matrix per place of the tile. The order of arithmetic
+ * of an output is that of its tile alone: channels in order in one chain,
+ * whatever the strip, box or part. Weights are in the panels of
+ * k_conv_f32_direct: [3][3][C][16].
  *
  * Operands: stride and dilation 1, one group, C a multiple of 16, one K block.
  * Tiles lie on the grid of m rows of each image: r0 is a multiple of m, r1 too
@@ -808,6 +809,13 @@ FLX_INLINE void flx_conv_winograd(uint32_t m, const struct flx_call *call,
     uint32_t filled = n_strip;
     uint32_t t0 = 0;
     uint32_t t1 = 0;
+    /* Every part transforms what it needs; which parts had a pair to work on
+     * before is known only where all had. */
+    if (n_strip == 1 &&
+        (call->kept + FLX_WINO_PAIR - 1) / FLX_WINO_PAIR >= n_parts) {
+        filled = 0;
+        t1 = n_quad * 4;
+    }
     struct flx_wino_step next = {u0, 0};
     struct flx_wino_ahead job =
         flx_wino_job(call, a, &cv, block, next, u1, u[0]);

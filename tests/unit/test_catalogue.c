@@ -507,6 +507,28 @@ static void cand_box_ns__shares_the_whole(void **state)
     assert_int_equal(device_load_ns(&d, 3, 1), 10 + 3000 + 2000);
 }
 
+/* A box of one strip finds its input transformed, one of two does not. */
+static void cand_kept_ns__is_that_of_single_strips(void **state)
+{
+    (void)state;
+    const struct cand_room room[] = {
+        {.bytes = 64, .tiles = 4, .panels_ns = 9},
+        {.bytes = 128, .tiles = 8, .panels_ns = 9},
+    };
+    const struct cand c = {.rows_ns = 100,
+                           .row_grid = 2,
+                           .row_tiles = 4,
+                           .room = room,
+                           .n_room = 2};
+    const struct layer l = {.rows = 10};
+    assert_int_equal(cand_kept_ns(&c, &l, 2, 64), 20);
+    assert_int_equal(cand_kept_ns(&c, &l, 4, 64), 0);
+    assert_int_equal(cand_kept_ns(&c, &l, 4, 128), 40);
+    assert_int_equal(cand_kept_ns(&c, &l, 5, 128), 0);
+    const struct cand other = {.rows_ns = 100};
+    assert_int_equal(cand_kept_ns(&other, &l, 2, 64), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,6 +543,7 @@ int main(void)
         FIXTURE_TEST(kern_cand__fills_the_block_by_name),
         FIXTURE_TEST(kern_cand__counts_what_is_empty_of_a_tile),
         cmocka_unit_test(cand_box_ns__shares_the_whole),
+        cmocka_unit_test(cand_kept_ns__is_that_of_single_strips),
         FIXTURE_TEST(kern_pack__rounds_to_the_nearest_f16),
         FIXTURE_TEST(kern_pack__refuses_weights_that_do_not_fit),
         FIXTURE_TEST(kern_pack__has_a_scale_for_each_channel_of_i8),

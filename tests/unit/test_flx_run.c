@@ -332,6 +332,68 @@ static void run__reads_weights_in_place_when_mapped(void **state)
     rt_model_free(&m);
 }
 
+/* What a box may find in its scratch: only what boxes of the same rows left
+ * there, one after the other, in the same run of the same plan. */
+struct kept {
+    const struct flx *rt;
+    uint32_t n_switch;
+    uint32_t layer; /* of the box before */
+    struct flx_call box;
+    uint32_t n_panel; /* the most; 0: nothing is kept */
+    uint32_t n_kept;
+    bool is_odd;
+};
+
+static void see_kept(void *ctx, int kind, int end, uint32_t ix,
+                     const struct flx_call *call)
+{
+    struct kept *k = ctx;
+    if (kind != 0 || end) {
+        return;
+    }
+    struct flx_info info;
+    flx_query(k->rt, &info);
+    const bool is_same = info.n_switch == k->n_switch && info.step > 0 &&
+                         k->layer == ix && k->box.r0 == call->r0 &&
+                         k->box.r1 == call->r1 && k->box.kb == call->kb;
+    const uint32_t kept = is_same ? k->n_panel : 0;
+    const uint32_t own = call->r0 < call->r1 ? call->p1 - call->p0 : 0;
+    k->is_odd |= call->kept != kept;
+    k->n_kept += call->kept > 0;
+    k->n_switch = info.n_switch;
+    k->layer = ix;
+    k->box = *call;
+    k->n_panel = own == 0 ? 0 : own > kept ? own : kept;
+}
+
+static void run__says_what_boxes_find_in_their_scratch(void **state)
+{
+    (void)state;
+    struct rt_model m;
+    rt_model_build(&m, &k_options[0]);
+    struct rt_session s;
+    rt_open(&s, &m, RT_PORT_SYNC, 0, 0);
+    struct kept k = {.rt = s.rt};
+    flx_set_trace(s.rt, see_kept, &k);
+    for (uint32_t seed = 0; seed < 40; seed++) {
+        rt_put_input(&s, seed);
+        enum flx_err err = FLX_PENDING;
+        for (uint32_t step = 0; err == FLX_PENDING; step++) {
+            if (step % 5 == seed % 5) {
+                (void)flx_switch_plan(s.rt, (seed + step) % RT_N_PLAN);
+            }
+            err = flx_step(s.rt);
+        }
+        assert_int_equal(err, FLX_OK);
+        rt_check_output(&s, seed);
+    }
+    assert_false(k.is_odd);
+    assert_true(k.n_kept > 20);
+    assert_true(k.n_switch > 20);
+    rt_close(&s);
+    rt_model_free(&m);
+}
+
 static void input__and_output_are_where_the_plan_has_them(void **state)
 {
     (void)state;
@@ -364,6 +426,7 @@ int main(void)
         cmocka_unit_test(run__reads_whole_units_where_the_store_wants_them),
         cmocka_unit_test(run__reads_compressed_chunks_exactly),
         cmocka_unit_test(run__reads_weights_in_place_when_mapped),
+        cmocka_unit_test(run__says_what_boxes_find_in_their_scratch),
         cmocka_unit_test(input__and_output_are_where_the_plan_has_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,10 @@ struct flx_call {
     uint32_t p0;
     uint32_t p1;
     uint32_t kb;
+    /* Panels of the largest of the boxes just before this one that were of the
+     * same rows and K block, and whose scratch is as they left it, for the same
+     * n_parts; 0: none. */
+    uint32_t kept;
 };
 
 /* Operand 0 is the layer's output, operand 1 + i its input in[i], absent and

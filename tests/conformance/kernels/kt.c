@@ -327,8 +327,17 @@ static void roll(struct kt *k, uint32_t i, struct place *p, uint32_t r0,
     }
 }
 
+/* Scratch, with guard bytes behind it; boxes of the same rows find it as the
+ * one before left it. */
+struct kt_scratch {
+    uint8_t *x;
+    uint32_t rows; /* of the last box */
+    uint32_t kb;
+    uint32_t panels; /* the most of the boxes since; 0: none */
+};
+
 static void run_box(struct kt *k, const struct kt_cut *cut, struct place *p,
-                    struct flx_call *call)
+                    struct flx_call *call, struct kt_scratch *s)
 {
     const flx_kernel_fn fn = flx_kernel_find(cut->isa, k->cand.kernel);
     const uint32_t parts = cut->parts ? cut->parts : 1;
@@ -339,10 +348,17 @@ static void run_box(struct kt *k, const struct kt_cut *cut, struct place *p,
     const uint64_t part_bytes =
         size_max(k->cand.scratch_bytes, limit / 64 * 64);
     const uint64_t bytes = parts * part_bytes;
-    uint8_t *scratch = aligned_alloc(64, bytes + 64);
-    assert_non_null(scratch);
-    memset(scratch, 0xff, bytes + 64);
-    call->scratch = scratch;
+    if (s->panels == 0 || s->rows != call->r0 || s->kb != call->kb) {
+        free(s->x);
+        *s = (struct kt_scratch){.x = aligned_alloc(64, bytes + 64),
+                                 .rows = call->r0,
+                                 .kb = call->kb};
+        assert_non_null(s->x);
+        memset(s->x, 0xff, bytes + 64);
+    }
+    call->kept = s->panels;
+    s->panels = (uint32_t)size_max(s->panels, call->p1 - call->p0);
+    call->scratch = s->x;
     call->scratch_bytes = (uint32_t)part_bytes;
     for (uint32_t i = 0; i <= k->l->n_in; i++) {
         call->arg[i] = (struct flx_ref){p[i].base, p[i].ring};
@@ -351,9 +367,8 @@ static void run_box(struct kt *k, const struct kt_cut *cut, struct place *p,
         fn(call, k->cand.word, part, parts);
     }
     for (uint32_t i = 0; i < 64; i++) {
-        assert_int_equal(scratch[bytes + i], 0xff);
+        assert_int_equal(s->x[bytes + i], 0xff);
     }
-    free(scratch);
 }
 
 /* The output's elements: dim[0 .. *row_dims) are rows; gives the rank. */
@@ -407,6 +422,7 @@ uint8_t *kt_run(struct kt *k, const struct kt_cut *cut)
             place_operand(k, i, cut, rows, &p[i]);
         }
     }
+    struct kt_scratch scratch = {0};
     for (uint32_t r = 0; r < n_row; r += rows) {
         const uint32_t r1 = r + rows < n_row ? r + rows : n_row;
         for (uint32_t i = 1; i <= k->l->n_in; i++) {
@@ -423,13 +439,14 @@ uint8_t *kt_run(struct kt *k, const struct kt_cut *cut)
                     .p0 = c,
                     .p1 = (uint32_t)size_min(c + panels, k->lattice.n_panel),
                     .kb = kb};
-                run_box(k, cut, p, &call);
+                run_box(k, cut, p, &call, &scratch);
             }
         }
         if (p[0].is_ring) {
             roll(k, 0, &p[0], r, r1, copy);
         }
     }
+    free(scratch.x);
     if (!p[0].is_ring) {
         memcpy(copy, p[0].base, p[0].bytes);
     }
