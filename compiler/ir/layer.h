@@ -352,8 +352,16 @@ enum attn_mask {
     ATTN_MASK_ADD,   /* f32, added to the scaled scores */
     ATTN_MASK_SELECT /* bool: a key that is false has no weight */
 };
+/* What a query gets that sees no key. */
+enum attn_blind {
+    ATTN_BLIND_MEAN, /* of all values: hidden scores are low, not infinite */
+    ATTN_BLIND_NAN,  /* as Softmax of nothing but minus infinity gives */
+    ATTN_BLIND_ZERO,
+    ATTN_BLIND_GUARD /* 0, also where a score is NaN or infinity */
+};
 struct attention_param {
     enum attn_mask mask;
+    enum attn_blind blind;
     bool is_causal; /* query t sees keys 0 .. t only */
     float scale;
 };

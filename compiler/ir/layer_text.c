@@ -61,6 +61,7 @@ static const char *const coords[] = {"half-pixel", "pytorch-half-pixel",
 static const char *const nearests[] = {"round-prefer-floor",
                                        "round-prefer-ceil", "floor", "ceil"};
 static const char *const masks[] = {"none", "add", "select"};
+static const char *const blinds[] = {"mean", "nan", "zero", "guard"};
 static const char *const reduces[] = {
     "mean", "sum",   "max",    "min",       "l2",     "prod",
     "l1",   "sumsq", "logsum", "logsumexp", "argmax", "argmin"};
@@ -268,8 +269,9 @@ static void put_param(struct buf *out, const struct layer *y)
                    y->p.norm.is_rms ? " rms" : "");
         break;
     case LAYER_ATTENTION:
-        buf_printf(out, "  scale %a mask %s", (double)y->p.attention.scale,
-                   masks[y->p.attention.mask]);
+        buf_printf(out, "  scale %a mask %s blind %s",
+                   (double)y->p.attention.scale, masks[y->p.attention.mask],
+                   blinds[y->p.attention.blind]);
         buf_str(out, y->p.attention.is_causal ? " causal\n" : "\n");
         break;
     case LAYER_EMBED:

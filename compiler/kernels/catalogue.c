@@ -34,7 +34,9 @@ _Static_assert((int)FLX_CEIL == (int)NEAREST_CEIL, "nearest modes");
 _Static_assert((int)FLX_REDUCE_L2 == (int)REDUCE_L2 &&
                    (int)FLX_REDUCE_ARGMIN == (int)REDUCE_ARGMIN,
                "reductions");
-_Static_assert((int)FLX_ATTN_MASK_SELECT == (int)ATTN_MASK_SELECT, "masks");
+_Static_assert((int)FLX_ATTN_MASK_SELECT == (int)ATTN_MASK_SELECT &&
+                   (int)FLX_ATTN_BLIND_GUARD == (int)ATTN_BLIND_GUARD,
+               "masks");
 _Static_assert((int)FLX_MAX_RANK == (int)TENSOR_MAX_RANK &&
                    (int)FLX_EWISE_MAX_IN == (int)LAYER_MAX_IN &&
                    (int)FLX_EXPR_MAX_STEP == (int)EXPR_MAX_STEP &&

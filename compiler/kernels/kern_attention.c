@@ -48,6 +48,7 @@ void attention_args(const struct arg_in *in, uint32_t *word, struct fit *f)
         PUT_OPERAND(a, mask, in, &l->in[3], f);
     }
     a->is_causal = p->is_causal;
+    a->blind = (uint32_t)p->blind;
     a->scale = p->scale;
     /* The kernel adds and rounds these up in 32 bits. */
     f->bad = f->bad || l->dim[1] + l->in[1].dim[1] > INT32_MAX ||

@@ -133,9 +133,16 @@ static uint32_t emit_scores(struct expand *e, const struct attention_params *a,
     }
     x = sum_of(e, x, p->bias);
     *scores = mode == 2 ? x : *scores;
-    x = ex_axis(e, OP_SOFTMAX, x, VALUE_NONE, 3);
-    *scores = mode == 3 ? x : *scores;
-    return ex_op2(e, OP_MATMUL, x, v);
+    uint32_t weight = ex_axis(e, OP_SOFTMAX, x, VALUE_NONE, 3);
+    *scores = mode == 3 ? weight : *scores;
+    if (p->bias != VALUE_NONE) { /* a query that sees no key gets 0 */
+        const int64_t axis = 3;
+        const uint32_t top = ex_over(e, OP_REDUCE_MAX, x, &axis, 1);
+        const uint32_t is_blind =
+            ex_op2(e, OP_EQUAL, top, ex_number(e, t, -INFINITY));
+        weight = ex_op3(e, OP_WHERE, is_blind, ex_number(e, t, 0), weight);
+    }
+    return ex_op2(e, OP_MATMUL, weight, v);
 }
 
 bool expand_attention(struct expand *e)

@@ -4,6 +4,9 @@
 
 #include "ir/graph.h"
 
+/* An attribute of Attention that only passes set: enum attn_blind. */
+#define FUSE_ATTN_BLIND "blind"
+
 /* The one node that reads value, which is no graph output; else NODE_NONE. */
 uint32_t fuse_sole_user(const struct graph_uses *u, uint32_t value);
 

@@ -1,5 +1,6 @@
 /* Attention: queries, keys and values are read where they are, through strides;
  * rows are those of the queries. */
+#include "passes/fuse.h"
 #include "passes/lower_draft.h"
 
 /* Input i as [batch, rows, heads, size]. */
@@ -82,6 +83,8 @@ bool lower_attention(struct lower *lw, uint32_t node_ix)
         .mask = !has_mask                   ? ATTN_MASK_NONE
                 : in[3].dtype == DTYPE_BOOL ? ATTN_MASK_SELECT
                                             : ATTN_MASK_ADD,
+        /* [onnx] a query that sees no key gets 0; patterns say otherwise. */
+        .blind = (enum attn_blind)node_int(n, FUSE_ATTN_BLIND, ATTN_BLIND_ZERO),
         .is_causal = a.is_causal,
         .scale = (float)a.scale,
     };

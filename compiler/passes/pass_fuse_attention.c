@@ -4,13 +4,16 @@
  * becomes the operator Attention of opset 23, so that no tensor of scores is
  * needed; keys and values that are repeated, so that each query head has its
  * own, are taken as they were before. The scale may be on the scores or on q
- * and k^T, by Mul or Div. The mask is a Where with a scalar that leaves no
- * weight, an Add, or both where one of them is causal. The node of the scores
- * becomes a transpose of k^T. */
+ * and k^T, by Mul or Div. A mask is a Where with a scalar that leaves no
+ * weight, or an Add; of several, those that are not causal are made one.
+ * Weights that are NaN may be replaced by 0. The node of the scores becomes a
+ * transpose of k^T. */
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "ir/layer.h"
 #include "passes/elem.h"
 #include "passes/fuse.h"
 #include "passes/params.h"
@@ -24,7 +27,9 @@ struct found {
     uint32_t q;
     uint32_t v;
     uint32_t mask; /* or VALUE_NONE */
+    double hidden; /* the score of what a mask of choice hides */
     bool is_causal;
+    enum attn_blind blind;
     double scale;
     struct node *scores;
     uint32_t k; /* [batch, heads, keys, size]; VALUE_NONE: by the scores' k^T */
@@ -65,14 +70,103 @@ static bool is_causal_mask(const struct value *m)
     return true;
 }
 
-static bool take_mask(const struct pattern *p, uint32_t mask, struct found *f)
+/* A new node of up to three inputs, whose values broadcast; what it gives, or
+ * VALUE_NONE where memory is out. Pointers to nodes and values move. */
+static uint32_t compute(const struct pattern *p, enum op_id op,
+                        const uint32_t *in, uint32_t n_in, enum dtype t)
 {
-    if (is_causal_mask(&p->g->value[mask])) {
+    struct graph *const g = p->g;
+    const char *const name = g->value[in[0]].name;
+    const uint32_t ix = graph_add_node(g, p->cx, op, name, n_in, 1);
+    const uint32_t out = graph_add_value(g, p->cx, name);
+    if (ix == UINT32_MAX || out == UINT32_MAX) {
+        return VALUE_NONE;
+    }
+    struct shape s = {0, {0}};
+    for (uint32_t i = 0; i < n_in; i++) {
+        struct shape both;
+        g->node[ix].in[i] = in[i];
+        if (!shape_broadcast_two(&s, &g->value[in[i]].shape, &both)) {
+            return VALUE_NONE;
+        }
+        s = both;
+    }
+    g->node[ix].out[0] = out;
+    g->value[out].dtype = t;
+    g->value[out].shape = s;
+    g->value[out].shape_known = true;
+    return out;
+}
+
+static uint32_t number(const struct pattern *p, double x)
+{
+    static const struct shape scalar = {0, {0}};
+    uint8_t *const data = arena_alloc(p->cx->keep, sizeof(float), 4);
+    if (!data) {
+        return VALUE_NONE;
+    }
+    elem_put_f64(DTYPE_F32, data, 0, x);
+    return graph_add_const(p->g, p->cx, "hidden", DTYPE_F32, &scalar,
+                           (struct span){data, sizeof(float)});
+}
+
+/* f->mask and mask as one. *is_one tells whether it can be; false when memory
+ * is out. */
+static bool join_masks(const struct pattern *p, uint32_t mask, struct found *f,
+                       bool *is_one)
+{
+    const struct value *const a = &p->g->value[f->mask];
+    const struct value *const b = &p->g->value[mask];
+    const enum dtype t = a->dtype == b->dtype ? a->dtype : DTYPE_F32;
+    struct shape s;
+    *is_one = !(a->is_const && b->is_const) &&
+              shape_broadcast_two(&a->shape, &b->shape, &s);
+    if (!*is_one) {
+        return true;
+    }
+    if (a->dtype == b->dtype) {
+        const uint32_t in[2] = {f->mask, mask};
+        f->mask = compute(p, t == DTYPE_BOOL ? OP_AND : OP_ADD, in, 2, t);
+    } else {
+        const bool is_first = a->dtype == DTYPE_BOOL;
+        const uint32_t in[3] = {is_first ? f->mask : mask,
+                                is_first ? mask : f->mask,
+                                number(p, f->hidden)};
+        f->mask =
+            in[2] == VALUE_NONE ? VALUE_NONE : compute(p, OP_WHERE, in, 3, t);
+    }
+    return f->mask != VALUE_NONE;
+}
+
+/* Keys that it hides score `hidden`, where it is one of choice. *is_one tells
+ * whether it is taken; false when memory is out. */
+static bool take_mask(const struct pattern *p, uint32_t mask, double hidden,
+                      struct found *f, bool *is_one)
+{
+    const struct value *const m = &p->g->value[mask];
+    *is_one = m->dtype == DTYPE_F32 || m->dtype == DTYPE_BOOL;
+    if (!*is_one) {
+        return true;
+    }
+    if (is_causal_mask(m)) {
         f->is_causal = true;
+        /* The first query's last key: hidden, or there is no other. */
+        hidden = m->dtype == DTYPE_BOOL
+                     ? hidden
+                     : elem_f64(DTYPE_F32, m->data.data,
+                                (uint64_t)m->shape.dim[m->shape.rank - 1] - 1);
+    }
+    if (isinf(hidden)) {
+        f->blind = ATTN_BLIND_NAN;
+    }
+    if (m->dtype == DTYPE_BOOL) {
+        f->hidden = hidden;
+    }
+    if (is_causal_mask(m)) {
         return true;
     }
     if (f->mask != VALUE_NONE) {
-        return false;
+        return join_masks(p, mask, f, is_one);
     }
     f->mask = mask;
     return true;
@@ -95,26 +189,14 @@ static bool invert_const(const struct pattern *p, uint32_t mask, uint32_t *out)
     return *out != VALUE_NONE;
 }
 
-/* The other truth; of what is computed by a new node. Pointers to nodes move.
- */
+/* The other truth; of what is computed by a new node. */
 static bool invert(const struct pattern *p, uint32_t mask, uint32_t *out)
 {
-    struct graph *const g = p->g;
-    const char *const name = g->value[mask].name;
-    if (g->value[mask].is_const) {
+    if (p->g->value[mask].is_const) {
         return invert_const(p, mask, out);
     }
-    const uint32_t ix = graph_add_node(g, p->cx, OP_NOT, name, 1, 1);
-    *out = graph_add_value(g, p->cx, name);
-    if (ix == UINT32_MAX || *out == UINT32_MAX) {
-        return false;
-    }
-    g->value[*out].dtype = DTYPE_BOOL;
-    g->value[*out].shape = g->value[mask].shape;
-    g->value[*out].shape_known = true;
-    g->node[ix].in[0] = mask;
-    g->node[ix].out[0] = *out;
-    return true;
+    *out = compute(p, OP_NOT, &mask, 1, DTYPE_BOOL);
+    return *out != VALUE_NONE;
 }
 
 /* Where(mask, *x, hidden) or Where(mask, hidden, *x). *is_one tells whether it
@@ -136,8 +218,7 @@ static bool take_where(const struct pattern *p, const struct node *n,
         *is_one = false;
         return true;
     }
-    *is_one = take_mask(p, mask, f);
-    return true;
+    return take_mask(p, mask, score, f, is_one);
 }
 
 /* The scores' MatMul behind any Mul and Div by scalars. */
@@ -145,6 +226,26 @@ static struct node *scores_of(const struct pattern *p, uint32_t value,
                               double *scale)
 {
     return pattern_sole_maker(p, pattern_unscale(p, value, scale), OP_MATMUL);
+}
+
+/* Whether value is scores, masked in any way. */
+static bool has_scores(const struct pattern *p, uint32_t value)
+{
+    uint32_t todo[8] = {value};
+    for (uint32_t n = 1; n > 0;) {
+        const uint32_t v = todo[--n];
+        const struct node *const where = pattern_sole_maker(p, v, OP_WHERE);
+        const struct node *const add = pattern_sole_maker(p, v, OP_ADD);
+        double scale;
+        if (scores_of(p, v, &scale)) {
+            return true;
+        }
+        if ((where || add) && n + 2 <= sizeof todo / sizeof todo[0]) {
+            todo[n++] = where ? where->in[1] : add->in[0];
+            todo[n++] = where ? where->in[2] : add->in[1];
+        }
+    }
+    return false;
 }
 
 /* From the Softmax's input back to the scores' MatMul. *is_one tells whether
@@ -169,22 +270,20 @@ static bool find_scores(const struct pattern *p, uint32_t value,
             *is_one = f->scores != NULL;
             return true;
         }
-        /* The scores' side has the MatMul, masked further or not. */
-        uint32_t side = 2;
-        for (uint32_t k = 0; k < 4 && side == 2; k++) {
-            double scale;
-            if (k < 2 ? scores_of(p, add->in[k], &scale) != NULL
-                      : pattern_maker(p, add->in[k - 2], OP_WHERE) != NULL) {
-                side = k % 2;
-            }
-        }
-        *is_one = side < 2 &&
-                  p->g->value[add->in[1 - side]].dtype == DTYPE_F32 &&
-                  take_mask(p, add->in[1 - side], f);
+        const uint32_t side = has_scores(p, add->in[0])   ? 0
+                              : has_scores(p, add->in[1]) ? 1
+                                                          : 2;
+        *is_one = side < 2;
         if (!*is_one) {
             return true;
         }
         value = add->in[side];
+        if (!take_mask(p, add->in[1 - side], 0.0, f, is_one)) {
+            return false;
+        }
+        if (!*is_one) {
+            return true;
+        }
     }
 }
 
@@ -245,12 +344,32 @@ static bool is_mask_shape(const struct value *m, const struct shape *scores)
            shape_equal(&s, scores);
 }
 
+/* The Softmax of value = Where(IsNaN(softmax), 0, softmax), which nothing else
+ * reads; else NULL. */
+static const struct node *guarded(const struct pattern *p, uint32_t value)
+{
+    const struct node *const where = pattern_sole_maker(p, value, OP_WHERE);
+    const struct node *const is_nan =
+        where ? pattern_sole_maker(p, where->in[0], OP_IS_NAN) : NULL;
+    double x;
+    if (!is_nan || is_nan->in[0] != where->in[2] ||
+        !pattern_scalar(p, where->in[1], &x) || x != 0.0) {
+        return NULL;
+    }
+    const uint32_t weights = where->in[2];
+    const bool is_own =
+        p->uses.first[weights + 1] - p->uses.first[weights] == 2 &&
+        !p->uses.is_output[weights];
+    return is_own ? pattern_maker(p, weights, OP_SOFTMAX) : NULL;
+}
+
 /* Whether n is the last MatMul of an attention, and of which. */
 static bool find(const struct pattern *p, const struct node *n, struct found *f,
                  bool *is_one)
 {
+    const struct node *const guard = guarded(p, n->in[0]);
     const struct node *const softmax =
-        pattern_sole_maker(p, n->in[0], OP_SOFTMAX);
+        guard ? guard : pattern_sole_maker(p, n->in[0], OP_SOFTMAX);
     const uint32_t rank = p->g->value[n->in[0]].shape.rank;
     uint32_t axis = 0;
     uint32_t end = 0;
@@ -268,6 +387,7 @@ static bool find(const struct pattern *p, const struct node *n, struct found *f,
     if (!*is_one) {
         return true;
     }
+    f->blind = guard ? ATTN_BLIND_GUARD : f->blind;
     double q_scale;
     double k_scale;
     f->q = pattern_unscale(p, f->scores->in[0], &q_scale);
@@ -318,6 +438,7 @@ static bool rewrite(struct pattern *p, uint32_t node_ix, const struct found *f)
 {
     const struct attr scale = {.kind = ATTR_FLOAT, .f = (float)f->scale};
     const struct attr causal = {.kind = ATTR_INT, .i = f->is_causal};
+    const struct attr blind = {.kind = ATTR_INT, .i = f->blind};
     static const struct attr one = {.kind = ATTR_INT, .i = 1};
     const bool has_heads = p->g->value[f->q].shape.rank == 4;
     const bool is_turned = f->k == VALUE_NONE;
@@ -336,6 +457,7 @@ static bool rewrite(struct pattern *p, uint32_t node_ix, const struct found *f)
     n->n_attr = 0;
     return fuse_set_attr(p->cx, n, "scale", &scale) &&
            fuse_set_attr(p->cx, n, "is_causal", &causal) &&
+           fuse_set_attr(p->cx, n, FUSE_ATTN_BLIND, &blind) &&
            (has_heads || (fuse_set_attr(p->cx, n, "q_num_heads", &one) &&
                           fuse_set_attr(p->cx, n, "kv_num_heads", &one)));
 }

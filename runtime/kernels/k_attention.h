@@ -9,8 +9,8 @@
  * Keys come in steps of FLX_ATTN_KEYS from 0. A score is one chain over the
  * head's channels; after a step with a larger m, sums so far are scaled by
  * e^(old m - new m); then each sum goes on as one chain over the keys. Keys
- * that a causal mask hides, and those where a mask of choice is false, score
- * -FLX_ATTN_MOST: no weight, unless a query sees no key. Steps that are hidden
+ * that a causal mask hides, and those where a mask of choice is false, have no
+ * weight; `blind` says what a query gets that sees none. Steps that are hidden
  * from all queries of a group are left out: groups are FLX_ATTN_ROWS queries of
  * an image from 0 on, whatever the box. out must not overlap an operand.
  * Method: [online-softmax] algorithm 3, [flash-attention] algorithm 1. */
@@ -119,7 +119,8 @@ FLX_INLINE void flx_attn_mask(const struct flx_attn *w,
                               uint32_t s0, uint32_t n)
 {
     const struct flx_attention_arg *a = w->a;
-    const float never = -FLX_ATTN_MOST;
+    const float never =
+        a->blind == FLX_ATTN_BLIND_MEAN ? -FLX_ATTN_MOST : -__builtin_inff();
     float *score = w->score + (size_t)panel * FLX_PANEL * FLX_ATTN_KEYS;
     const uint32_t bytes = a->mask_kind == FLX_ATTN_MASK_ADD ? 4 : 1;
     for (uint32_t j = 0; j < FLX_PANEL; j++) {
@@ -240,16 +241,22 @@ FLX_INLINE void flx_attn_store(const struct flx_attn *w,
                                const struct flx_attn_unit *u)
 {
     const uint32_t size = w->a->v_size;
+    const uint32_t blind = w->a->blind;
     const ptrdiff_t step = w->out.stride[3];
     for (uint32_t i = 0; i < u->n; i++) {
         float *out = (float *)(uintptr_t)flx_attn_at(w, &w->out, u->image,
                                                      u->t0 + i, u->head);
         const flx_v sum = flx_splat(w->sum[i]);
+        /* Some e^0 is in the sum of a query that sees a key. */
+        const uint32_t is_blind =
+            w->sum[i] == 0.0f
+                ? blind == FLX_ATTN_BLIND_ZERO || blind == FLX_ATTN_BLIND_GUARD
+                : w->sum[i] != w->sum[i] && blind == FLX_ATTN_BLIND_GUARD;
         for (uint32_t c = 0; c < size; c += FLX_LANES) {
             const float *x =
                 w->acc + (size_t)(c / FLX_PANEL) * FLX_PANEL * FLX_ATTN_ROWS +
                 (size_t)i * FLX_PANEL + c % FLX_PANEL;
-            const flx_v y = flx_load(x) / sum;
+            const flx_v y = is_blind ? flx_splat(0.0f) : flx_load(x) / sum;
             if (step == 1 && c + FLX_LANES <= size) {
                 flx_store(out + c, y);
                 continue;

@@ -788,6 +788,16 @@ static void eval_attention(struct eval *e)
             score[s] = exp(score[s] - top);
             sum += score[s];
         }
+        const bool is_blind = y->p.attention.blind == ATTN_BLIND_GUARD
+                                  ? isnan(sum)
+                                  : isinf(top) && top < 0.0;
+        if (is_blind && y->p.attention.blind != ATTN_BLIND_NAN) {
+            const bool is_mean = y->p.attention.blind == ATTN_BLIND_MEAN;
+            for (int64_t s = 0; s < keys; s++) {
+                score[s] = is_mean ? 1.0 : 0.0;
+            }
+            sum = is_mean ? (double)keys : 1.0;
+        }
         for (ix[3] = 0; ix[3] < (int64_t)y->dim[3]; ix[3]++) {
             double acc = 0.0;
             for (int64_t s = 0; s < keys; s++) {

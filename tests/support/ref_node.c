@@ -235,6 +235,20 @@ static bool run_not(struct ref_call *c, int kind)
     return true;
 }
 
+static bool run_is_nan(struct ref_call *c, int kind)
+{
+    (void)kind;
+    const double *x = ref_in_floats(c, 0);
+    if (!x) {
+        return ref_bad(c, "the input is not a float");
+    }
+    int64_t *y = ref_out(c, 0, REF_BOOL, &c->in[0]->shape);
+    for (int64_t i = 0; i < ref_count(&c->in[0]->shape); i++) {
+        y[i] = isnan(x[i]);
+    }
+    return true;
+}
+
 /* *acc (owned) becomes op(*acc, b). */
 static bool fold(struct ref_call *c, enum ref_binary_op op,
                  struct ref_tensor **acc, const struct ref_tensor *b)
@@ -401,6 +415,7 @@ static const struct operator operators[] = {
     {"Sin", run_unary, REF_SIN, 1},
     {"Cos", run_unary, REF_COS, 1},
     {"Not", run_not, 0, 1},
+    {"IsNaN", run_is_nan, 0, 1},
     {"Cast", run_cast, 0, 1},
     {"Add", run_binary, REF_ADD, 2},
     {"Sub", run_binary, REF_SUB, 2},

@@ -671,6 +671,43 @@ static void lower__takes_masks_that_are_computed(void **state)
     assert_int_equal(l.n_layer, 3);
 }
 
+/* Two masks become one; weights that are NaN become 0 in the layer. */
+static void lower__joins_masks_and_takes_guards(void **state)
+{
+    struct fixture *f = *state;
+    struct layers l;
+    lower_text(
+        f,
+        "opset 13\ninput q f32 1x2x3x4\ninput k f32 1x2x4x3\n"
+        "input v f32 1x2x3x5\ninput m f32 2x3x3\ninput n f32 3x1\n"
+        "input b bool 3x3\ninput c bool 3\noutput y1\noutput y2\n"
+        "output y3\noutput y4\ninit no f32 - -inf\ninit o f32 - 0\n"
+        "MatMul s1 q k -> t1\nAdd a1 t1 n -> u1\nAdd b1 m u1 -> v1\n"
+        "Softmax x1 v1 -> w1\nMatMul m1 w1 v -> y1\n"
+        "MatMul s2 q k -> t2\nAdd a2 n t2 -> u2\n"
+        "Where b2 b u2 no -> v2\nSoftmax x2 v2 -> w2\n"
+        "MatMul m2 w2 v -> y2\n"
+        "MatMul s3 q k -> t3\nWhere a3 c t3 no -> u3\n"
+        "Where b3 b u3 no -> v3\nSoftmax x3 v3 -> w3\n"
+        "MatMul m3 w3 v -> y3\n"
+        "MatMul s4 q k -> t4\nWhere a4 b no t4 -> u4\nAdd b4 u4 m -> v4\n"
+        "Softmax x4 v4 -> w4\nIsNaN z4 w4 -> n4\n"
+        "Where g4 n4 o w4 -> p4\nMatMul m4 p4 v -> y4\n",
+        &l);
+    assert_int_equal(count(&l, LAYER_ATTENTION), 4);
+    assert_int_equal(count(&l, LAYER_SOFTMAX), 0);
+    for (uint32_t i = 0; i < l.n_layer; i++) {
+        const struct layer *const y = &l.layer[i];
+        if (y->kind == LAYER_ATTENTION) {
+            const bool is_guarded = strcmp(y->name, "m4") == 0;
+            const bool is_added = strcmp(y->name, "m1") == 0;
+            assert_int_equal(y->p.attention.blind, is_guarded ? ATTN_BLIND_GUARD
+                                                   : is_added ? ATTN_BLIND_MEAN
+                                                              : ATTN_BLIND_NAN);
+        }
+    }
+}
+
 static void lower__makes_one_layer_of_a_residual_block_s_end(void **state)
 {
     struct fixture *f = *state;
@@ -1078,6 +1115,7 @@ int main(void)
         FIXTURE_TEST(lower__makes_a_product_of_patches),
         FIXTURE_TEST(lower__recognises_what_transformers_are_made_of),
         FIXTURE_TEST(lower__takes_masks_that_are_computed),
+        FIXTURE_TEST(lower__joins_masks_and_takes_guards),
         FIXTURE_TEST(lower__makes_one_layer_of_a_residual_block_s_end),
         FIXTURE_TEST(lower__adds_in_the_later_of_two_convolutions),
         FIXTURE_TEST(lower__computes_concats_in_place),

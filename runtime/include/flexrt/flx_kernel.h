@@ -188,6 +188,12 @@ enum flx_attn_mask {
     FLX_ATTN_MASK_ADD,
     FLX_ATTN_MASK_SELECT
 };
+enum flx_attn_blind {
+    FLX_ATTN_BLIND_MEAN,
+    FLX_ATTN_BLIND_NAN,
+    FLX_ATTN_BLIND_ZERO,
+    FLX_ATTN_BLIND_GUARD
+};
 enum flx_reduce {
     FLX_REDUCE_MEAN,
     FLX_REDUCE_SUM,

@@ -301,6 +301,7 @@
     FLX_VIEW_FIELDS(U, I, IA, mask)                                            \
     U(mask_kind) /* enum flx_attn_mask */                                      \
     U(is_causal)                                                               \
+    U(blind) /* enum flx_attn_blind */                                         \
     F(scale)
 
 /* Row r is entry ix[r] of a table: `size` elements, elem_step bytes apart, from
