@@ -182,6 +182,13 @@ static bool keeps(const struct work *w, uint32_t y, uint64_t rows,
            0;
 }
 
+/* What lies in the cache from one box to the next: no more than half of it,
+ * the rest is for what else a box touches. */
+static bool is_near(const struct work *w, uint64_t bytes)
+{
+    return w->d->cache_bytes != UINT64_MAX && bytes <= w->d->cache_bytes / 2;
+}
+
 enum { SCRATCH_LEVELS = 6 };
 
 /* A layer's boxes in a cascade: the first, some of `rows` rows, the last; and
@@ -223,7 +230,9 @@ static void measure_cut(const struct work *w, uint32_t y, struct cut *x)
     for (uint32_t i = t->chunk0; i < t->chunk0 + t->n_chunk; i++) {
         bytes += w->c->chunk[i].raw_bytes;
     }
-    x->reread_ns = (n - 1) * (bytes * 1000 / w->d->speed[SPEED_WEIGHTS]);
+    x->reread_ns = is_near(w, bytes)
+                       ? 0
+                       : (n - 1) * (bytes * 1000 / w->d->speed[SPEED_WEIGHTS]);
     const uint64_t most = size_max(x->rows, x->first);
     x->longest_ns = box_ns(w, y, size_min(most, all));
 }
@@ -258,10 +267,40 @@ static const struct buffer *touched(const struct work *w, uint32_t y,
     return *ix < w->l->n_buf ? &w->l->buf[*ix] : NULL;
 }
 
-/* Bytes of buffers of the cascade when layer lo has just joined those after
- * it: so far `bytes`, plus what dies at lo, less what can roll now. */
-static uint64_t join_bytes(const struct work *w, const struct cascade *c,
-                           uint64_t bytes)
+/* Reading a buffer of which so many bytes are held, at the speed of the memory
+ * unless they lie near. */
+static uint64_t far_ns(const struct work *w, uint32_t buf, uint64_t held)
+{
+    return w->d->cache_bytes == UINT64_MAX || is_near(w, held)
+               ? 0
+               : w->full[buf] * 1000 / w->d->speed[SPEED_WEIGHTS];
+}
+
+/* What layer y reads, all of it held. */
+static uint64_t reads_ns(const struct work *w, uint32_t y)
+{
+    uint64_t ns = 0;
+    for (uint32_t i = 0; i < layer_n_read(&w->l->layer[y]); i++) {
+        uint32_t ix = 0;
+        ns += touched(w, y, i, &ix) ? far_ns(w, ix, w->full[ix]) : 0;
+    }
+    return ns;
+}
+
+static uint32_t n_readers(const struct work *w, uint32_t buf)
+{
+    uint32_t n = 0;
+    for (uint32_t i = w->reader_at[buf]; i < w->reader_at[buf + 1]; i++) {
+        n += i == w->reader_at[buf] ||
+             w->reader[i].layer != w->reader[i - 1].layer;
+    }
+    return n;
+}
+
+/* Layer lo has just joined those after it: to the bytes of buffers so far comes
+ * what dies at lo, less what can roll now, which may then lie near. */
+static void join_buffers(const struct work *w, const struct cascade *c,
+                         uint64_t *bytes, uint64_t *reread_ns)
 {
     const uint32_t lo = c->lo;
     for (uint32_t i = 0; i <= layer_n_read(&w->l->layer[lo]); i++) {
@@ -271,16 +310,18 @@ static uint64_t join_bytes(const struct work *w, const struct cascade *c,
             continue;
         }
         if (x->last == lo && c->hi - lo > 1) {
-            bytes += w->full[ix];
+            *bytes += w->full[ix];
         }
         if (x->first == lo && x->last < c->hi && !x->whole && !x->is_input &&
             !x->is_output) {
-            bytes -= w->full[ix];
-            bytes +=
+            const uint64_t ring =
                 size_div_up(cascade_ring(w, c, ix) * x->row_bytes, 64) * 64;
+            *bytes -= w->full[ix];
+            *bytes += ring;
+            *reread_ns -= n_readers(w, ix) *
+                          (far_ns(w, ix, w->full[ix]) - far_ns(w, ix, ring));
         }
     }
-    return bytes;
 }
 
 static bool add_segment(struct work *w, struct segment s, uint32_t *cap)
@@ -339,7 +380,7 @@ static void grow(const struct work *w, const struct cascade *c, uint32_t y,
         g->keeps[i] |= (uint64_t)x->keeps[i] << (g->s.hi - 1 - y);
     }
     g->solo = size_max(g->solo, w->solo[y]);
-    g->reread_ns += x->reread_ns;
+    g->reread_ns += x->reread_ns + reads_ns(w, y);
     g->s.longest_ns = size_max(g->s.longest_ns, x->longest_ns);
 }
 
@@ -391,15 +432,16 @@ static bool add_cascades(struct work *w, uint32_t hi, uint32_t stripe,
     }
     struct growing g = {
         .s = {.hi = hi, .stripe = stripe, .lead = lead},
-        .buffers = join_bytes(w, c, live_bytes(w, hi - 1)),
+        .buffers = live_bytes(w, hi - 1),
     };
+    join_buffers(w, c, &g.buffers, &g.reread_ns);
     uint32_t idle = c->n_iter;
     do {
         const uint32_t y = c->lo;
-        if (y != hi - 1) {
-            g.buffers = join_bytes(w, c, g.buffers);
-        }
         grow(w, c, y, known, &g);
+        if (y != hi - 1) {
+            join_buffers(w, c, &g.buffers, &g.reread_ns);
+        }
         idle = cascade_idle(c, y) < idle ? cascade_idle(c, y) : idle;
         g.s.lo = y;
         g.s.n_iter = c->n_iter - idle;
@@ -429,7 +471,7 @@ static bool add_solos(struct work *w, uint32_t y, uint32_t *cap)
         s.bytes = w->solo[y] - (most - s.scratch) * w->k->n_thread;
         s.more_ns = strips_ns(w, y, rows, s.scratch) -
                     strips_ns(w, y, rows, UINT64_MAX);
-        s.cost_ns = s.more_ns;
+        s.cost_ns = s.more_ns + reads_ns(w, y);
         if (s.scratch != before && !add_segment(w, s, cap)) {
             return false;
         }

@@ -30,7 +30,8 @@ struct segment {
     bool overlays;       /* see cascade_overlay */
     bool is_lean;        /* with the least scratch */
     uint64_t more_ns;    /* compute over solo boxes with all scratch of use */
-    uint64_t cost_ns;    /* the same and the weights read again from memory */
+    uint64_t cost_ns;    /* the same and what is read again from memory: weights
+                            for each box, rows that left the cache */
     uint64_t longest_ns; /* its longest box, uncut */
 };
 

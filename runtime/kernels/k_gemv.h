@@ -46,7 +46,7 @@ FLX_INLINE void flx_gemv_mac(float *buf, const float *w, size_t stride,
 #undef FLX_G
 #if FLX_LANES == 16
     /* Two kilobytes ahead; it helps most with large pages. */
-#define FLX_G_ASK(P) flx_prefetch(w##P + 32 * FLX_PANEL);
+#define FLX_G_ASK(P) flx_prefetch_far(w##P + 32 * FLX_PANEL);
 #else
 #define FLX_G_ASK(P)
 #endif

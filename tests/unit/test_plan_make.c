@@ -85,6 +85,32 @@ static void plan_make__streams_nothing_at_max(void **state)
     assert_int_equal(p->bound_ns, p->latency_ns);
 }
 
+/* With memory to spare, too, rows are read again while the cache has them. */
+static void plan_make__keeps_rows_in_the_cache_at_max(void **state)
+{
+    static struct net n;
+    struct plan_set s;
+    net_start(&n, *state);
+    uint32_t x = net_input(&n, 112, 112, 32);
+    x = net_conv(&n, x, 96, 1, 1); /* 4.8 MB */
+    x = net_conv(&n, x, 96, 3, 1);
+    x = net_conv(&n, x, 24, 1, 1);
+    net_output(&n, x);
+    net_finish(&n, 4096);
+    net_budget(&n, BUDGET_MAX, 0);
+    make_sound(&n, &s);
+    const uint64_t peak = s.plan[0].peak;
+    assert_int_equal(s.plan[0].n_step, n.l.n_layer);
+    n.d.cache_bytes = 2 << 20;
+    make_sound(&n, &s);
+    assert_true(s.plan[0].n_step > n.l.n_layer);
+    assert_true(s.plan[0].peak < peak - 4000000);
+    assert_int_equal(s.plan[0].streamed_bytes, 0);
+    n.d.cache_bytes = 64 << 10; /* less than any rows */
+    make_sound(&n, &s);
+    assert_int_equal(s.plan[0].n_step, n.l.n_layer);
+}
+
 static void plan_make__refuses_less_than_the_least(void **state)
 {
     struct fixture *f = *state;
@@ -509,6 +535,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(plan_make__finds_the_least_of_two_convolutions),
         FIXTURE_TEST(plan_make__streams_nothing_at_max),
+        FIXTURE_TEST(plan_make__keeps_rows_in_the_cache_at_max),
         FIXTURE_TEST(plan_make__refuses_less_than_the_least),
         FIXTURE_TEST(plan_make__gives_the_same_plans_again),
         FIXTURE_TEST(plan_make__needs_little_for_known_networks),
