@@ -51,12 +51,18 @@
 #define FLX_NEON 1
 #else
 #define FLX_LANES 1
+#if defined __ARM_FEATURE_SIMD32 && defined __ARM_FEATURE_DSP &&               \
+    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define FLX_DSP 1
+#endif
 #endif
 
 #if FLX_LANES > 1 && !defined FLX_NEON
 #include <immintrin.h>
 #elif defined FLX_NEON
 #include <arm_neon.h>
+#elif defined FLX_DSP
+#include <arm_acle.h>
 #endif
 
 #if defined __FMA__ || defined __ARM_FEATURE_FMA ||                            \
@@ -385,6 +391,63 @@ FLX_INLINE flx_vi flx_mul_short(flx_vi a, flx_vi b)
     return a * b;
 #endif
 }
+
+#if defined FLX_DSP
+/* ---- a Cortex-M's words of two i16, lower half first, or of four bytes ----
+ */
+
+FLX_INLINE uint32_t flx_load_word(const void *src)
+{
+    uint32_t w;
+    __builtin_memcpy(&w, src, sizeof w);
+    return w;
+}
+
+/* Signed bytes 0 and 2; 1 and 3. */
+FLX_INLINE uint32_t flx_bytes_even(uint32_t w)
+{
+    return (uint32_t)__sxtb16((int8x4_t)w);
+}
+
+FLX_INLINE uint32_t flx_bytes_odd(uint32_t w)
+{
+    return (uint32_t)__sxtb16((int8x4_t)(w >> 8 | w << 24));
+}
+
+/* The same of bytes without a sign. */
+FLX_INLINE uint32_t flx_bytes_even_u(uint32_t w)
+{
+    return w & 0xff00ffu;
+}
+
+FLX_INLINE uint32_t flx_bytes_odd_u(uint32_t w)
+{
+    return w >> 8 & 0xff00ffu;
+}
+
+/* a[i] - b[i] */
+FLX_INLINE uint32_t flx_pair_sub(uint32_t a, uint32_t b)
+{
+    return (uint32_t)__ssub16((int16x2_t)a, (int16x2_t)b);
+}
+
+/* s + a[0] * b[0] + a[1] * b[1] */
+FLX_INLINE int32_t flx_pair_dot(uint32_t a, uint32_t b, int32_t s)
+{
+    return __smlad((int16x2_t)a, (int16x2_t)b, s);
+}
+
+/* s + a[0] * b[0]; s + a[1] * b[1] */
+FLX_INLINE int32_t flx_pair_low(uint32_t a, uint32_t b, int32_t s)
+{
+    return __smlabb((int32_t)a, (int32_t)b, s);
+}
+
+FLX_INLINE int32_t flx_pair_high(uint32_t a, uint32_t b, int32_t s)
+{
+    return __smlatt((int32_t)a, (int32_t)b, s);
+}
+#endif
 
 #if FLX_LANES > 1
 /* a[2i] * b[2i] + a[2i + 1] * b[2i + 1], exact but for -2^15 squared twice. */

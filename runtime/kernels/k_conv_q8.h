@@ -147,6 +147,67 @@ FLX_INLINE void flx_q_mac_one(int32_t *sum, const int16_t *x, const int8_t *w,
     }
 }
 
+#elif defined FLX_DSP
+
+/* The same of one row, and of two, a pair of lanes at a time. Each four of x
+ * are in the order 0, 2, 1, 3, as bytes of weights become pairs. */
+FLX_INLINE void flx_q_mac_one(int32_t *sum, const int16_t *x, const int8_t *w,
+                              uint32_t n)
+{
+    for (uint32_t j = 0; j < FLX_PANEL; j += 2, w += 8) {
+        const int8_t *ws = w;
+        const int16_t *end = x + n;
+        int32_t s0 = sum[j];
+        int32_t s1 = sum[j + 1];
+        for (const int16_t *k = x; k < end; k += 4, ws += FLX_PANEL * 4) {
+            const uint32_t w0 = flx_load_word(ws);
+            const uint32_t w1 = flx_load_word(ws + 4);
+            const uint32_t even = flx_load_word(k);
+            const uint32_t odd = flx_load_word(k + 2);
+            s0 = flx_pair_dot(even, flx_bytes_even(w0), s0);
+            s0 = flx_pair_dot(odd, flx_bytes_odd(w0), s0);
+            s1 = flx_pair_dot(even, flx_bytes_even(w1), s1);
+            s1 = flx_pair_dot(odd, flx_bytes_odd(w1), s1);
+        }
+        sum[j] = s0;
+        sum[j + 1] = s1;
+    }
+}
+
+FLX_INLINE void flx_q_mac(int32_t *sum, const int16_t *x, size_t step,
+                          const int8_t *w, uint32_t n)
+{
+    int32_t *more = sum + FLX_PANEL;
+    for (uint32_t j = 0; j < FLX_PANEL; j += 2, w += 8) {
+        const int8_t *ws = w;
+        const int16_t *end = x + n;
+        int32_t s0 = sum[j];
+        int32_t s1 = sum[j + 1];
+        int32_t t0 = more[j];
+        int32_t t1 = more[j + 1];
+        for (const int16_t *k = x; k < end; k += 4, ws += FLX_PANEL * 4) {
+            const uint32_t x0 = flx_load_word(k);
+            const uint32_t x1 = flx_load_word(k + 2);
+            const uint32_t y0 = flx_load_word(k + step);
+            const uint32_t y1 = flx_load_word(k + step + 2);
+            uint32_t word = flx_load_word(ws);
+            uint32_t even = flx_bytes_even(word);
+            uint32_t odd = flx_bytes_odd(word);
+            s0 = flx_pair_dot(x1, odd, flx_pair_dot(x0, even, s0));
+            t0 = flx_pair_dot(y1, odd, flx_pair_dot(y0, even, t0));
+            word = flx_load_word(ws + 4);
+            even = flx_bytes_even(word);
+            odd = flx_bytes_odd(word);
+            s1 = flx_pair_dot(x1, odd, flx_pair_dot(x0, even, s1));
+            t1 = flx_pair_dot(y1, odd, flx_pair_dot(y0, even, t1));
+        }
+        sum[j] = s0;
+        sum[j + 1] = s1;
+        more[j] = t0;
+        more[j + 1] = t1;
+    }
+}
+
 #else
 
 /* The same of one row, and of two, a lane at a time. */
@@ -185,6 +246,21 @@ FLX_INLINE void flx_q_mac(int32_t *sum, const int16_t *x, size_t step,
 
 #endif
 
+/* Puts n, a multiple of 4, into the order that products need. */
+FLX_SHARED void flx_q_order(int16_t *x, uint32_t n)
+{
+#if defined FLX_DSP
+    for (uint32_t k = 0; k < n; k += 4) {
+        const int16_t second = x[k + 1];
+        x[k + 1] = x[k + 2];
+        x[k + 2] = second;
+    }
+#else
+    (void)x;
+    (void)n;
+#endif
+}
+
 /* A tile: m pixels of the box from its pixel q. */
 struct flx_q_tile {
     struct flx_pixel first;
@@ -208,6 +284,7 @@ FLX_INLINE void flx_q_fill(const struct flx_qconv_arg *a,
         /* Spare pixels are computed on, not stored. */
         if (i < t->m) {
             flx_q_pixel(a, v, p, c0, k0, k1, t->x + i * FLX_Q_K);
+            flx_q_order(t->x + i * FLX_Q_K, k1 - k0);
             flx_pixel_next(&p, a->out_rows, a->out_w);
         } else {
             flx_q_clear(t->x + i * FLX_Q_K, k1 - k0);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # firmware.sh FLEXC FLEXRUN [WEIGHTS]: the emitted C of one trained model, its
-# weights stored as WEIGHTS (f32), on emulated Cortex-M4 and M7 boards, with its
+# weights stored as WEIGHTS (f32; q8: a model of 8-bit integers), on emulated Cortex-M4 and M7 boards, with its
 # weights read in place and through a polled device, and on AArch64: three plans,
 # switches in mid-inference, and the same output as on the host, bit for bit where
 # the host has FMA. Prints what core, kernels and model take. FLEXC_SOURCE_DIR, FLEXC_SANITIZE: environment.
@@ -32,8 +32,19 @@ arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb --specs=rdimon.specs \
     -o "$dir/probe" "$dir/probe.c" 2>/dev/null ||
     skip "newlib for arm-none-eabi-gcc is missing"
 data=${FLEXC_TEST_DATA:-$root/../shared}
-model=$data/models/tiny_ic_resnet8_f32/model.onnx
-input=$data/models/tiny_ic_resnet8_f32/test_data_set_0/input_0.pb
+net=tiny_ic_resnet8_f32
+mapped_middle=128K
+polled_middle=200K
+expects=
+if [ "$weights" = q8 ]; then
+    net=tiny_kws_dscnn_int8
+    mapped_middle=18K
+    polled_middle=30K
+    weights=f32
+    expects="smlad smlabb"
+fi
+model=$data/models/$net/model.onnx
+input=$data/models/$net/test_data_set_0/input_0.pb
 [ -f "$model" ] || skip "no test data: set FLEXC_TEST_DATA"
 cd "$dir"
 
@@ -130,6 +141,11 @@ board() {
             -o "$name/fw.elf" "$name/fw_main.o" "$name/fw.o" \
             "$name"/core/*.o "$name"/port/*.o
     } || fail "$name does not build"
+    # Of 8-bit numbers: two products an instruction, or one of picked halves.
+    for op in $expects; do
+        arm-none-eabi-objdump -d "$name/fw.o" | grep -qw "$op" ||
+            fail "$name: no $op among its instructions"
+    done
     timeout 240 qemu-system-arm -M "mps2-$machine" -nographic \
         -semihosting-config enable=on,target=native \
         -kernel "$name/fw.elf" </dev/null >"$name.out" 2>&1 || {
@@ -151,10 +167,10 @@ board() {
         fail "$name: more than 2 KiB of stack"
 }
 
-middle=128K
+middle=$mapped_middle
 board cortex-m4 fpv4-sp-d16 an386 mapped generic-cortex-m4
 board cortex-m7 fpv5-d16 an500 mapped generic-cortex-m7
-middle=200K
+middle=$polled_middle
 board cortex-m4 fpv4-sp-d16 an386 polled cortex-m4-spi
 board cortex-m7 fpv5-d16 an500 polled cortex-m4-spi
 
