@@ -43,9 +43,12 @@ bool cascade_start(const struct work *w, uint32_t hi, uint32_t stripe,
     }
     c->lo = y;
     c->hi = hi;
-    c->n_iter = (uint32_t)size_div_up(rows, stripe) + lead;
+    const uint64_t n_full = (rows - 1) / stripe;
+    const int64_t rest =
+        round_up((int64_t)(rows - n_full * stripe), grid_of(w, y));
+    c->n_iter = (uint32_t)n_full + 1 + lead;
     c->a[y] = stripe;
-    c->b[y] = (int64_t)stripe - (int64_t)lead * stripe;
+    c->b[y] = (lead == 0 ? stripe : rest) - (int64_t)lead * stripe;
     return true;
 }
 

@@ -120,8 +120,10 @@ struct cascade {
 /* Starts with layer hi - 1 alone, `stripe` rows at a time; false when it cannot
  * be cut so. With a lead, it begins that many iterations late, so that layers
  * before it can run ahead row by row instead of all at once in the first
- * iteration: less memory for more iterations. a and b have room for every
- * layer. */
+ * iteration: less memory for more iterations. And what is less than a stripe
+ * then comes first instead of last, so that layers which run ahead have rows,
+ * and a use for weights that come again, in the last iteration too. a and b
+ * have room for every layer. */
 bool cascade_start(const struct work *w, uint32_t hi, uint32_t stripe,
                    uint32_t lead, struct cascade *c);
 /* Adds the layer before; false when it cannot join. */

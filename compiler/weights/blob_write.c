@@ -219,11 +219,10 @@ enum { SMALL_LAYER = 16 << 10 }; /* bytes of weights */
 struct rank {
     uint64_t macs;
     uint64_t bytes;
-    uint32_t ix;    /* in the order of the blob */
-    uint32_t home;  /* NO_HOME: a layer without chunks of its own */
+    uint32_t ix; /* in the order of the blob */
+    uint32_t home;
     uint32_t group; /* small, common, of some entries, tables */
 };
-#define NO_HOME UINT32_MAX
 
 static int by_intensity(const void *pa, const void *pb)
 {
@@ -245,14 +244,10 @@ static struct rank rank_layer(const struct pack *p, uint32_t e, uint32_t layer)
     const struct chunks *const c = p->entry[e].chunks;
     const struct lattice *const t = &c->lattice[layer];
     struct rank r = {.macs = p->entry[e].layers->layer[layer].macs,
-                     .home = NO_HOME};
-    bool is_common = true;
+                     .home = p->home_of[e][layer]};
+    const bool is_common = p->home[r.home].n_entry == p->n;
     for (uint32_t k = t->chunk0; k < t->chunk0 + t->n_chunk; k++) {
         r.bytes += c->chunk[k].raw_bytes;
-    }
-    if (has_chunks(t)) {
-        r.home = p->home_of[e][layer];
-        is_common = p->home[r.home].n_entry == p->n;
     }
     r.group = t->panel_entries > 0     ? 3
               : r.bytes <= SMALL_LAYER ? 0
@@ -261,15 +256,16 @@ static struct rank rank_layer(const struct pack *p, uint32_t e, uint32_t layer)
     return r;
 }
 
-/* All layers of the first entry, and of others those with a new home. */
+/* Layers with chunks: of the first entry, and of others those with a new home.
+ * The others would compare as equal to any, which is no order. */
 static uint32_t rank_layers(const struct pack *p, struct rank *rank)
 {
     uint32_t n = 0;
     for (uint32_t e = 0; e < p->n; e++) {
         const struct chunks *const c = p->entry[e].chunks;
         for (uint32_t y = 0; y < c->n_layer; y++) {
-            if (e == 0 || (has_chunks(&c->lattice[y]) &&
-                           p->home[p->home_of[e][y]].entry == e)) {
+            if (has_chunks(&c->lattice[y]) &&
+                (e == 0 || p->home[p->home_of[e][y]].entry == e)) {
                 rank[n] = rank_layer(p, e, y);
                 rank[n].ix = n;
                 n++;
@@ -297,9 +293,6 @@ static bool place_residents(const struct pack *p)
     const uint64_t align = all_raw ? read_align : BLOB_ALIGN;
     uint64_t at = 0;
     for (uint32_t i = 0; i < n_rank; i++) {
-        if (rank[i].home == NO_HOME) {
-            continue;
-        }
         const struct home *const h = &p->home[rank[i].home];
         const struct chunks *const c = p->entry[h->entry].chunks;
         const struct lattice *t = &c->lattice[h->layer];
