@@ -79,25 +79,41 @@ static bool build_bufs(const struct layers *l, struct cx *cx, struct fit *f,
     return true;
 }
 
-static uint16_t find_kernel(struct cg_model *out, const struct cand *c)
+/* Kernels by what they are: open addressing, more slots than kernels. */
+struct kernel_index {
+    uint32_t *slot; /* number + 1 */
+    uint32_t mask;
+};
+
+static bool start_index(uint64_t most, struct cx *cx, struct kernel_index *x)
 {
-    uint16_t i = 0;
-    while (i < out->model.n_kernel &&
-           (out->kernel[i].id != c->kernel ||
-            out->kernel[i].n_word != c->n_word ||
-            memcmp(out->kernel[i].word, c->word, c->n_word * sizeof *c->word) !=
-                0)) {
-        i++;
+    uint32_t n = 2;
+    while (n < 2 * most) {
+        n *= 2;
     }
-    if (i == out->model.n_kernel) {
-        out->kernel[i] = (struct cg_kernel){
-            .id = c->kernel,
-            .word = c->word,
-            .n_word = c->n_word,
-        };
-        out->model.n_kernel++;
+    x->slot = arena_new(cx->scratch, uint32_t, n);
+    x->mask = n - 1;
+    return x->slot != NULL;
+}
+
+static bool is_same_kernel(const struct cg_kernel *a, const struct cg_kernel *b)
+{
+    return a->id == b->id && a->n_word == b->n_word &&
+           memcmp(a->word, b->word, a->n_word * sizeof *a->word) == 0;
+}
+
+static uint16_t find_kernel(struct cg_model *out, const struct kernel_index *x,
+                            const struct cg_kernel *k)
+{
+    uint32_t at = crc32c(k->id, k->word, k->n_word * sizeof *k->word);
+    for (at &= x->mask; x->slot[at] > 0; at = (at + 1) & x->mask) {
+        if (is_same_kernel(&out->kernel[x->slot[at] - 1], k)) {
+            return (uint16_t)(x->slot[at] - 1);
+        }
     }
-    return i;
+    out->kernel[out->model.n_kernel++] = *k;
+    x->slot[at] = out->model.n_kernel;
+    return (uint16_t)(out->model.n_kernel - 1);
 }
 
 /* The device sees buffers only; which part of one an operand is, the kernel's
@@ -141,10 +157,13 @@ static bool build_layers(const struct cg_input *in, struct cx *cx,
     if (!layer || !arg || !name || !algorithm || !macs || !out->kernel) {
         return false;
     }
-    if (n_before > 0) {
-        memcpy(out->kernel, in->before->kernel, n_before * sizeof *out->kernel);
+    struct kernel_index known;
+    if (!start_index((uint64_t)n_before + l->n_layer, cx, &known)) {
+        return false;
     }
-    out->model.n_kernel = n_before;
+    for (uint32_t i = 0; i < n_before; i++) {
+        (void)find_kernel(out, &known, &in->before->kernel[i]);
+    }
     uint32_t at = 0;
     for (uint32_t i = 0; i < l->n_layer; i++) {
         const struct layer *s = &l->layer[i];
@@ -154,7 +173,10 @@ static bool build_layers(const struct cg_input *in, struct cx *cx,
             return false;
         }
         layer[i] = (struct flx_layer){
-            .kernel = find_kernel(out, &k->cand[i]),
+            .kernel = find_kernel(out, &known,
+                                  &(struct cg_kernel){k->cand[i].kernel,
+                                                      k->cand[i].word,
+                                                      k->cand[i].n_word}),
             .n_arg = (uint16_t)(1 + layer_n_read(s)),
             .guard = guards[s->guard],
             .arg0 = at,

@@ -41,8 +41,7 @@ struct cg_input {
 
 /* Fills *out; its kernels begin with those of the entry before. false: a count
  * or size does not fit the device's tables (E_TOO_BIG, naming it), or memory is
- * out. Cost: linear but for the search of equal kernel instances, which is
- * quadratic in their number. */
+ * out. Cost: linear. */
 NODISCARD bool cg_build(const struct cg_input *in, struct cx *cx,
                         struct cg_model *out);
 

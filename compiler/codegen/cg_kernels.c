@@ -73,17 +73,18 @@ bool cg_runtime_file(const char *name, struct buf *out)
 bool cg_kernel_bodies(const struct cg_model *g, bool self_contained,
                       struct buf *out)
 {
+    const char *seen[ARRAY_LEN(flx_kernel_infos)];
+    uint32_t n_seen = 0;
     for (uint32_t i = 0; i < g->model.n_kernel; i++) {
         const char *header = flx_kernel_info_find(g->kernel[i].id)->header;
-        bool is_new = true;
-        for (uint32_t k = 0; k < i; k++) {
-            is_new =
-                is_new && strcmp(flx_kernel_info_find(g->kernel[k].id)->header,
-                                 header) != 0;
+        uint32_t k = 0;
+        while (k < n_seen && strcmp(seen[k], header) != 0) {
+            k++;
         }
-        if (!is_new) {
+        if (k < n_seen) {
             continue;
         }
+        seen[n_seen++] = header;
         if (!self_contained) {
             buf_printf(out, "#include \"kernels/%s\"\n", header);
             continue;

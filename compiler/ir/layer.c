@@ -1,5 +1,6 @@
 #include "ir/layer.h"
 
+#include "base/arena.h"
 #include "base/size.h"
 
 uint64_t weight_count(const struct weight *w)
@@ -118,6 +119,53 @@ static void touch(struct layers *l, uint32_t ix, const struct operand *o)
     struct buffer *const b = &l->buf[o->buf];
     b->last = b->is_output ? l->n_layer : ix;
     b->whole = b->whole || !o->by_row || o->map.all;
+}
+
+/* The buffer in slot k of a layer, the output last; n_buf: none, or one that an
+ * earlier slot has. */
+static uint32_t used_at(const struct layers *l, const struct layer *y,
+                        uint32_t k)
+{
+    const uint32_t n = layer_n_read(y);
+    const uint32_t b = k < n ? y->in[k].buf : y->out.buf;
+    for (uint32_t i = 0; i < k; i++) {
+        if (y->in[i].buf == b) {
+            return l->n_buf;
+        }
+    }
+    return b < l->n_buf ? b : l->n_buf;
+}
+
+bool layers_uses(const struct layers *l, struct arena *a,
+                 struct layer_uses *out)
+{
+    /* Counts one place later, so that filling moves starts to their place. */
+    uint32_t *const at = arena_new(a, uint32_t, (uint64_t)l->n_buf + 3);
+    if (!at) {
+        return false;
+    }
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        for (uint32_t k = 0; k <= layer_n_read(&l->layer[i]); k++) {
+            at[used_at(l, &l->layer[i], k) + 2]++;
+        }
+    }
+    for (uint32_t b = 2; b <= l->n_buf + 1; b++) {
+        at[b] += at[b - 1];
+    }
+    uint32_t *const layer = arena_new(a, uint32_t, at[l->n_buf + 1]);
+    if (!layer) {
+        return false;
+    }
+    for (uint32_t i = 0; i < l->n_layer; i++) {
+        for (uint32_t k = 0; k <= layer_n_read(&l->layer[i]); k++) {
+            const uint32_t b = used_at(l, &l->layer[i], k);
+            if (b < l->n_buf) {
+                layer[at[b + 1]++] = i;
+            }
+        }
+    }
+    *out = (struct layer_uses){layer, at};
+    return true;
 }
 
 void layers_finish(struct layers *l)

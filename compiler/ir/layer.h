@@ -503,6 +503,15 @@ NODISCARD bool layers_check(const struct layers *l, struct cx *cx);
 /* Sets first, last and whole of every buffer, and weight_bytes. */
 void layers_finish(struct layers *l);
 
+/* Per buffer the layers that read or write it, ascending, each once: those of
+ * buffer b are layer[at[b]] up to layer[at[b + 1]]. */
+struct layer_uses {
+    uint32_t *layer;
+    uint32_t *at; /* n_buf + 1 */
+};
+NODISCARD bool layers_uses(const struct layers *l, struct arena *a,
+                           struct layer_uses *out);
+
 /* The .layers text: everything but the constants' bytes, of which it gives
  * the count. Equal layers give equal text. */
 NODISCARD bool layers_print(const struct layers *l, struct buf *out);

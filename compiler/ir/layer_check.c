@@ -647,15 +647,16 @@ static bool check_type(const struct check *c, const struct operand *o,
 }
 
 /* Every element is written once, and before it is read. */
-static bool check_buffer(struct check *c, uint32_t ix)
+static bool check_buffer(struct check *c, const struct layer_uses *u,
+                         uint32_t ix)
 {
     const struct layers *const l = c->l;
     const struct buffer *const b = &l->buf[ix];
     uint32_t bytes = 0;
     uint32_t n_write = 0; /* of a state */
     struct written w = {NULL, 0};
-    for (uint32_t i = 0; i < l->n_layer; i++) {
-        const struct layer *const y = &l->layer[i];
+    for (uint32_t i = u->at[ix]; i < u->at[ix + 1]; i++) {
+        const struct layer *const y = &l->layer[u->layer[i]];
         c->y = y;
         n_write += b->is_input && y->out.buf == ix;
         if (n_write > 1) {
@@ -760,16 +761,15 @@ bool layers_check(const struct layers *l, struct cx *cx)
         }
     }
     c.y = NULL;
-    for (uint32_t i = 0; i < l->n_buf; i++) {
-        const struct arena_mark mark = arena_mark(cx->scratch);
-        const bool is_ok = check_buffer(&c, i);
-        arena_rewind(cx->scratch, mark);
-        if (!is_ok) {
-            return false;
-        }
-    }
     const struct arena_mark mark = arena_mark(cx->scratch);
-    const bool is_ok = check_lifetimes(&c);
+    struct layer_uses uses;
+    bool is_ok = layers_uses(l, cx->scratch, &uses);
+    for (uint32_t i = 0; is_ok && i < l->n_buf; i++) {
+        const struct arena_mark own = arena_mark(cx->scratch);
+        is_ok = check_buffer(&c, &uses, i);
+        arena_rewind(cx->scratch, own);
+    }
+    is_ok = is_ok && check_lifetimes(&c);
     arena_rewind(cx->scratch, mark);
     return is_ok;
 }

@@ -1,5 +1,8 @@
 #include "ir/plan.h"
 
+#include <stdlib.h>
+
+#include "base/arena.h"
 #include "base/crc32c.h"
 #include "base/le.h"
 #include "base/size.h"
@@ -25,32 +28,40 @@ static uint32_t add(uint32_t crc, uint64_t value)
     return crc32c(crc, le, sizeof le);
 }
 
-/* The live buffer at the lowest (address, index) above (*addr, *ix); false
- * when there is none. */
-static bool next_live(const struct layers *l, const struct plan *p, uint32_t lo,
-                      uint32_t hi, uint64_t *addr, uint32_t *ix)
+struct placed {
+    uint64_t addr;
+    uint32_t ix;
+};
+
+static int by_place(const void *a, const void *b)
 {
-    bool found = false;
-    uint64_t best_addr = 0;
-    uint32_t best_ix = 0;
-    for (uint32_t i = 0; i < l->n_buf; i++) {
-        const uint64_t a = p->buf[i].addr;
-        const bool above =
-            *ix == UINT32_MAX || a > *addr || (a == *addr && i > *ix);
-        if (above && plan_buf_is_live(&l->buf[i], lo, hi) &&
-            (!found || a < best_addr)) {
-            found = true;
-            best_addr = a;
-            best_ix = i;
-        }
+    const struct placed *const x = a;
+    const struct placed *const y = b;
+    return x->addr != y->addr ? (x->addr < y->addr ? -1 : 1)
+                              : (x->ix > y->ix) - (x->ix < y->ix);
+}
+
+uint32_t *plan_buf_order(const struct plan *p, struct arena *a)
+{
+    uint32_t *const order = arena_new(a, uint32_t, p->n_buf);
+    const struct arena_mark mark = arena_mark(a);
+    struct placed *const x = arena_new(a, struct placed, p->n_buf);
+    if (!order || !x) {
+        return NULL;
     }
-    *addr = best_addr;
-    *ix = best_ix;
-    return found;
+    for (uint32_t i = 0; i < p->n_buf; i++) {
+        x[i] = (struct placed){p->buf[i].addr, i};
+    }
+    qsort(x, p->n_buf, sizeof *x, by_place);
+    for (uint32_t i = 0; i < p->n_buf; i++) {
+        order[i] = x[i].ix;
+    }
+    arena_rewind(a, mark);
+    return order;
 }
 
 uint32_t plan_boundary_id(const struct layers *l, const struct plan *p,
-                          const struct plan_boundary *b)
+                          const uint32_t *order, const struct plan_boundary *b)
 {
     uint32_t crc = add(add(add(0, b->lo), b->hi), b->n_iter);
     for (uint32_t i = 1; b->n_iter > 1 && i <= p->box[b->box_ix].body; i++) {
@@ -59,10 +70,11 @@ uint32_t plan_boundary_id(const struct layers *l, const struct plan *p,
         crc = add(add(add(crc, x->kblock), (uint64_t)x->row_a),
                   (uint64_t)x->row_b);
     }
-    uint64_t addr = 0;
-    uint32_t ix = UINT32_MAX;
-    while (next_live(l, p, b->lo, b->hi, &addr, &ix)) {
-        crc = add(add(crc, ix), p->buf[ix].ring);
+    for (uint32_t i = 0; i < p->n_buf; i++) {
+        const uint32_t ix = order[i];
+        if (plan_buf_is_live(&l->buf[ix], b->lo, b->hi)) {
+            crc = add(add(crc, ix), p->buf[ix].ring);
+        }
     }
     return crc;
 }

@@ -133,7 +133,10 @@ bool plan_buf_is_live(const struct buffer *b, uint32_t lo, uint32_t hi);
  * Two plans have a boundary in common where lo, hi, n_iter and id are equal (at
  * the same iteration). b's fields and box_ix must be in range. */
 uint32_t plan_boundary_id(const struct layers *l, const struct plan *p,
-                          const struct plan_boundary *b);
+                          const uint32_t *order, const struct plan_boundary *b);
+/* The order of p's buffers by (address, index), for all of its boundaries;
+ * NULL: E_MEMORY reported. */
+uint32_t *plan_buf_order(const struct plan *p, struct arena *a);
 
 /* The .plan text; parse(print(p)) == p. Parsing checks ranges, not truth:
  * plan_check does that. */

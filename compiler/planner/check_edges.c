@@ -3,51 +3,71 @@
 #include "base/arena.h"
 #include "base/size.h"
 
-/* Per box, and the end: the earliest load that it or a later box uses. */
-static uint64_t *make_ahead(const struct check *r)
-{
-    uint64_t *const ahead = arena_new(r->cx->scratch, uint64_t, r->n_box + 1);
-    if (ahead) {
-        ahead[r->n_box] = r->n_load;
-        for (uint64_t i = r->n_box; i-- > 0;) {
-            ahead[i] = size_min(ahead[i + 1], r->box[i].first_load);
-        }
-    }
-    return ahead;
-}
+/* What all boundaries are checked against: made once, since there may be as
+ * many of them as layers. */
+struct edges {
+    uint64_t *ahead;  /* per box, and the end: the earliest load that it or a
+                         later box uses */
+    bool *box_in;     /* per instruction: inside a loop, or its END */
+    bool *load_in;    /* the same of loads */
+    uint64_t *done;   /* per layer, and the end: the last box of those before */
+    uint64_t *begins; /* the same: the first box of it and those after */
+    const uint32_t *order; /* of buffers in memory */
+};
 
-static bool is_top_box(const struct plan *p, uint32_t ix)
+static bool make_edges(const struct check *r, struct edges *x)
 {
-    for (uint32_t i = 0; i < ix && i < p->n_box; i++) {
-        if (p->box[i].op == PLAN_LOOP) {
-            i += p->box[i].body + 1;
-            if (i >= ix) {
-                return false;
-            }
+    struct arena *const a = r->cx->scratch;
+    const uint32_t n = r->l->n_layer;
+    *x = (struct edges){
+        .ahead = arena_new(a, uint64_t, r->n_box + 1),
+        .box_in = arena_new(a, bool, (uint64_t)r->p->n_box + 1),
+        .load_in = arena_new(a, bool, (uint64_t)r->p->n_load + 1),
+        .done = arena_new(a, uint64_t, (uint64_t)n + 1),
+        .begins = arena_new(a, uint64_t, (uint64_t)n + 1),
+        .order = plan_buf_order(r->p, a),
+    };
+    if (!x->ahead || !x->box_in || !x->load_in || !x->done || !x->begins ||
+        !x->order) {
+        return false;
+    }
+    x->ahead[r->n_box] = r->n_load;
+    for (uint64_t i = r->n_box; i-- > 0;) {
+        x->ahead[i] = size_min(x->ahead[i + 1], r->box[i].first_load);
+    }
+    for (uint32_t i = 0; i < r->p->n_box; i++) {
+        const bool is_loop = r->p->box[i].op == PLAN_LOOP;
+        for (uint32_t k = is_loop ? r->p->box[i].body + 1 : 0; k > 0; k--) {
+            x->box_in[++i] = true;
         }
     }
-    return ix < p->n_box;
-}
-
-static bool is_top_load(const struct plan *p, uint32_t ix)
-{
-    for (uint32_t i = 0; i < ix && i < p->n_load; i++) {
-        if (p->load[i].op == PLAN_LOOP) {
-            i += p->load[i].body + 1;
-            if (i >= ix) {
-                return false;
-            }
+    for (uint32_t i = 0; i < r->p->n_load; i++) {
+        const bool is_loop = r->p->load[i].op == PLAN_LOOP;
+        for (uint32_t k = is_loop ? r->p->load[i].body + 1 : 0; k > 0; k--) {
+            x->load_in[++i] = true;
         }
     }
-    return ix <= p->n_load;
+    /* One more than the last box, so that 0 is none. */
+    for (uint32_t y = 0; y < n; y++) {
+        x->done[y + 1] = size_max(x->done[y], r->last_box[y] + 1);
+    }
+    x->begins[n] = UINT64_MAX;
+    for (uint32_t y = n; y-- > 0;) {
+        x->begins[y] = size_min(x->begins[y + 1], r->first_box[y]);
+    }
+    return true;
 }
 
 /* Layers before lo are done at box `from`, those from hi on begin at `to` or
  * later. */
-static bool check_position(const struct check *r, uint32_t ix, uint64_t from,
-                           uint64_t to)
+static bool check_position(const struct check *r, const struct edges *x,
+                           uint32_t ix, uint64_t from, uint64_t to)
 {
     const struct plan_boundary *const e = &r->p->boundary[ix];
+    if (x->done[e->lo] <= from && x->begins[e->lo] >= from &&
+        x->begins[e->hi] >= to) {
+        return true;
+    }
     for (uint32_t y = 0; y < r->l->n_layer; y++) {
         if ((y < e->lo && r->last_box[y] >= from) ||
             (y >= e->lo && r->first_box[y] < from) ||
@@ -78,14 +98,15 @@ static bool check_entry(const struct check *r, const uint64_t *ahead,
     return true;
 }
 
-static bool check_edge(const struct check *r, const uint64_t *ahead,
+static bool check_edge(const struct check *r, const struct edges *x,
                        uint32_t ix)
 {
     const struct plan *const p = r->p;
     const struct plan_boundary *const e = &p->boundary[ix];
     const bool is_loop = e->n_iter > 1;
-    if (!is_top_box(p, e->box_ix) || !is_top_load(p, e->load_ix) ||
-        e->lo > e->hi || e->hi > r->l->n_layer || e->n_iter == 0 ||
+    if (e->box_ix >= p->n_box || x->box_in[e->box_ix] ||
+        e->load_ix > p->n_load || x->load_in[e->load_ix] || e->lo > e->hi ||
+        e->hi > r->l->n_layer || e->n_iter == 0 ||
         (is_loop ? p->box[e->box_ix].op != PLAN_LOOP ||
                        p->box[e->box_ix].n_iter != e->n_iter || e->lo == e->hi
                  : e->lo != e->hi || p->box[e->box_ix].op == PLAN_END ||
@@ -106,16 +127,17 @@ static bool check_edge(const struct check *r, const uint64_t *ahead,
                           ix, (unsigned long long)e->box_count,
                           (unsigned long long)e->load_count);
     }
-    if (e->id != plan_boundary_id(r->l, p, e)) {
+    const uint32_t id = plan_boundary_id(r->l, p, x->order, e);
+    if (e->id != id) {
         return check_fail(r, e->lo, "boundary %u has id %u, not %u", ix, e->id,
-                          plan_boundary_id(r->l, p, e));
+                          id);
     }
     const uint64_t end = e->box_count + body * e->n_iter;
-    if (!check_position(r, ix, e->box_count, end)) {
+    if (!check_position(r, x, ix, e->box_count, end)) {
         return false;
     }
     for (uint32_t i = is_loop ? 1 : 0; i < e->n_iter; i++) {
-        if (!check_entry(r, ahead, ix, e->box_count + i * body,
+        if (!check_entry(r, x->ahead, ix, e->box_count + i * body,
                          e->load_count + i * load_body)) {
             return false;
         }
@@ -126,8 +148,8 @@ static bool check_edge(const struct check *r, const uint64_t *ahead,
 bool check_edges(struct check *r)
 {
     const struct plan *const p = r->p;
-    const uint64_t *const ahead = make_ahead(r);
-    if (!ahead) {
+    struct edges x;
+    if (!make_edges(r, &x)) {
         return false;
     }
     if (p->n_boundary == 0 || p->boundary[0].lo != 0 ||
@@ -135,7 +157,7 @@ bool check_edges(struct check *r)
         return check_fail(r, 0, "the idle point is not its first boundary");
     }
     for (uint32_t i = 0; i < p->n_boundary; i++) {
-        if (!check_edge(r, ahead, i)) {
+        if (!check_edge(r, &x, i)) {
             return false;
         }
         if (i > 0 && p->boundary[i].box_count < p->boundary[i - 1].box_count) {
@@ -199,11 +221,16 @@ static bool ids_meet(const struct plan_boundary *x,
 bool check_common(struct check *r, const struct plan *a, const struct plan *b)
 {
     r->p = b;
+    uint32_t from = 0; /* lo never falls: check_position */
     for (uint32_t i = 0; i < a->n_boundary; i++) {
         const struct plan_boundary *const x = &a->boundary[i];
-        for (uint32_t j = 0; j < b->n_boundary; j++) {
+        while (from < b->n_boundary && b->boundary[from].lo < x->lo) {
+            from++;
+        }
+        for (uint32_t j = from; j < b->n_boundary && b->boundary[j].lo == x->lo;
+             j++) {
             const struct plan_boundary *const y = &b->boundary[j];
-            if (x->lo != y->lo || x->hi != y->hi || !ids_meet(x, y)) {
+            if (x->hi != y->hi || !ids_meet(x, y)) {
                 continue;
             }
             if (x->id != y->id || x->n_iter != y->n_iter ||

@@ -21,7 +21,9 @@ struct lives {
     struct check *r;
     struct live *x;
     uint64_t n;
-    uint64_t floor; /* below it: state and residents */
+    struct layer_uses uses;
+    uint32_t *most_hi; /* per boundary: of it and those before */
+    uint64_t floor;    /* below it: state and residents */
     uint64_t peak;
 };
 
@@ -76,50 +78,83 @@ static void widen(struct span_of_time *t, uint64_t at)
     t->last = size_max(t->last, at);
 }
 
-/* Instants at which boxes touch the rows of buffer ix: where an operand has no
- * rows, all of them, or those from the first on that a box reads. A box without
- * rows touches none. */
-static void touch_rows(const struct check *r, uint32_t ix,
-                       struct span_of_time *row)
+/* Rows of buffer ix that box i touches: where an operand has no rows, all of
+ * them, or those from the first on that a box reads. A box without rows touches
+ * none. */
+static void touch_by_box(const struct check *r, uint32_t ix, uint64_t i,
+                         struct span_of_time *row)
 {
     const uint64_t rows = r->l->buf[ix].rows;
-    for (uint64_t i = 0; i < r->n_box; i++) {
-        const struct run_box *const x = &r->box[i];
-        const struct layer *const y = &r->l->layer[r->p->box[x->ix].layer];
-        for (uint32_t k = 0; x->r0 < x->r1 && k <= layer_n_read(y); k++) {
-            const bool is_in = k < layer_n_read(y);
-            const struct operand *const o = is_in ? &y->in[k] : &y->out;
-            if (o->buf != ix) {
-                continue;
-            }
-            uint64_t a = x->r0;
-            uint64_t b = x->r1;
-            if (is_in) {
-                row_map_need(&o->map, x->r0, x->r1, &a, &b);
-            }
-            a += o->row0;
-            b += o->row0;
-            if (!o->by_row || r->p->buf[ix].ring < rows) {
-                a = 0;
-                b = rows;
-            }
-            if (!o->by_row && is_in && r->p->buf[ix].ring == rows) {
-                a = operand_first_row(y, o, r->l->buf[ix].row_bytes, x->r0);
-            }
-            for (; a < b && a < rows; a++) {
-                widen(&row[a], 2 * i + 1);
+    const struct run_box *const x = &r->box[i];
+    const struct layer *const y = &r->l->layer[r->p->box[x->ix].layer];
+    for (uint32_t k = 0; x->r0 < x->r1 && k <= layer_n_read(y); k++) {
+        const bool is_in = k < layer_n_read(y);
+        const struct operand *const o = is_in ? &y->in[k] : &y->out;
+        if (o->buf != ix) {
+            continue;
+        }
+        uint64_t a = x->r0;
+        uint64_t b = x->r1;
+        if (is_in) {
+            row_map_need(&o->map, x->r0, x->r1, &a, &b);
+        }
+        a += o->row0;
+        b += o->row0;
+        if (!o->by_row || r->p->buf[ix].ring < rows) {
+            a = 0;
+            b = rows;
+        }
+        if (!o->by_row && is_in && r->p->buf[ix].ring == rows) {
+            a = operand_first_row(y, o, r->l->buf[ix].row_bytes, x->r0);
+        }
+        for (; a < b && a < rows; a++) {
+            widen(&row[a], 2 * i + 1);
+        }
+    }
+}
+
+/* Instants at which boxes touch the rows of buffer ix. */
+static void touch_rows(const struct lives *v, uint32_t ix,
+                       struct span_of_time *row)
+{
+    const struct check *const r = v->r;
+    for (uint32_t k = v->uses.at[ix]; k < v->uses.at[ix + 1]; k++) {
+        const uint32_t y = v->uses.layer[k];
+        for (uint64_t i = r->first_box[y]; i < r->n_box && i <= r->last_box[y];
+             i++) {
+            if (r->p->box[r->box[i].ix].layer == y) {
+                touch_by_box(r, ix, i, row);
             }
         }
     }
 }
 
-/* Boundaries at which the buffer is live, since a switch moves it there; and
- * the caller's time with an input or output. */
-static struct span_of_time held_whole(const struct check *r, uint32_t ix)
+/* The first boundary that begins after layer y or stands for more. */
+static uint32_t first_after(const struct lives *v, uint32_t y)
 {
+    uint32_t lo = 0;
+    uint32_t hi = v->r->p->n_boundary;
+    while (lo < hi) {
+        const uint32_t mid = lo + (hi - lo) / 2;
+        if (v->most_hi[mid] > y) {
+            hi = mid;
+        } else {
+            lo = mid + 1;
+        }
+    }
+    return lo;
+}
+
+/* Boundaries, whose lo never falls (check_edges), at which the buffer is live,
+ * since a switch moves it there; and the caller's time with an input or output.
+ */
+static struct span_of_time held_whole(const struct lives *v, uint32_t ix)
+{
+    const struct check *const r = v->r;
     const struct buffer *const b = &r->l->buf[ix];
     struct span_of_time t = {.first = b->is_input ? 0 : UINT64_MAX};
-    for (uint32_t i = 0; i < r->p->n_boundary; i++) {
+    for (uint32_t i = b->is_input ? 0 : first_after(v, b->first);
+         i < r->p->n_boundary && r->p->boundary[i].lo <= b->last; i++) {
         const struct plan_boundary *const e = &r->p->boundary[i];
         if ((e->lo == 0 && e->hi == 0) || !plan_buf_is_live(b, e->lo, e->hi)) {
             continue;
@@ -149,11 +184,11 @@ static bool add_buffer(struct lives *v, uint32_t ix)
     if (!row) {
         return false;
     }
-    struct span_of_time all = held_whole(r, ix);
+    struct span_of_time all = held_whole(v, ix);
     for (uint64_t i = 0; i < b->rows; i++) {
         row[i].first = UINT64_MAX;
     }
-    touch_rows(r, ix, row);
+    touch_rows(v, ix, row);
     bool is_used = b->is_input || b->is_output;
     for (uint64_t i = 0; i < b->rows; i++) {
         is_used = is_used || row[i].first != UINT64_MAX;
@@ -377,8 +412,14 @@ bool check_memory(struct check *r)
         n += r->l->buf[i].rows;
     }
     v.x = arena_new(r->cx->scratch, struct live, 2 * n + 2);
-    if (!v.x || !check_residents(&v)) {
+    v.most_hi = arena_new(r->cx->scratch, uint32_t, r->p->n_boundary);
+    if (!v.x || !v.most_hi || !layers_uses(r->l, r->cx->scratch, &v.uses) ||
+        !check_residents(&v)) {
         return false;
+    }
+    for (uint32_t i = 0; i < r->p->n_boundary; i++) {
+        const uint32_t hi = r->p->boundary[i].hi;
+        v.most_hi[i] = i > 0 && v.most_hi[i - 1] > hi ? v.most_hi[i - 1] : hi;
     }
     for (uint32_t i = 0; i < r->l->n_buf; i++) {
         if (!add_buffer(&v, i)) {

@@ -10,6 +10,7 @@ struct done {
     uint64_t *top;       /* per buffer: one past the highest row written */
     uint32_t *writer;    /* layers that write each buffer, ascending */
     uint32_t *writer_at; /* per buffer, and the end: ranges of writer */
+    uint32_t *open;      /* per buffer: its writers before are complete */
 };
 
 static bool make_done(const struct check *r, struct done *d)
@@ -21,16 +22,20 @@ static bool make_done(const struct check *r, struct done *d)
     d->top = arena_new(a, uint64_t, l->n_buf);
     d->writer = arena_new(a, uint32_t, l->n_layer);
     d->writer_at = arena_new(a, uint32_t, (uint64_t)l->n_buf + 1);
-    if (!d->rows || !d->complete || !d->top || !d->writer || !d->writer_at) {
+    d->open = arena_new(a, uint32_t, l->n_buf);
+    struct layer_uses uses;
+    if (!d->rows || !d->complete || !d->top || !d->writer || !d->writer_at ||
+        !d->open || !layers_uses(l, a, &uses)) {
         return false;
     }
     uint32_t n = 0;
     for (uint32_t b = 0; b < l->n_buf; b++) {
         d->writer_at[b] = n;
+        d->open[b] = n;
         d->top[b] = l->buf[b].is_input ? l->buf[b].rows : 0;
-        for (uint32_t y = 0; y < l->n_layer; y++) {
-            if (l->layer[y].out.buf == b) {
-                d->writer[n++] = y;
+        for (uint32_t i = uses.at[b]; i < uses.at[b + 1]; i++) {
+            if (l->layer[uses.layer[i]].out.buf == b) {
+                d->writer[n++] = uses.layer[i];
             }
         }
     }
@@ -123,7 +128,13 @@ static bool check_piece(const struct check *r, struct done *d,
 static bool check_input(const struct check *r, const struct done *d, uint32_t y,
                         uint32_t buf, uint64_t a, uint64_t b)
 {
-    for (uint32_t i = d->writer_at[buf]; i < d->writer_at[buf + 1]; i++) {
+    uint32_t *const open = &d->open[buf];
+    while (*open < d->writer_at[buf + 1] &&
+           d->complete[d->writer[*open]] ==
+               r->l->layer[d->writer[*open]].rows) {
+        (*open)++;
+    }
+    for (uint32_t i = *open; i < d->writer_at[buf + 1]; i++) {
         const uint32_t w = d->writer[i];
         const struct layer *const x = &r->l->layer[w];
         if (w >= y) {

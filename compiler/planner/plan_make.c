@@ -74,11 +74,12 @@ static bool copy(struct arena *a, void *dst_ptr, const void *src, uint64_t n,
 static bool keep_plan(struct arena *a, const struct layers *l,
                       const struct plan *p, struct plan *out)
 {
-    for (uint32_t i = 0; i < p->n_boundary; i++) {
-        p->boundary[i].id = plan_boundary_id(l, p, &p->boundary[i]);
+    const uint32_t *const order = plan_buf_order(p, a);
+    for (uint32_t i = 0; order && i < p->n_boundary; i++) {
+        p->boundary[i].id = plan_boundary_id(l, p, order, &p->boundary[i]);
     }
     *out = *p;
-    return copy(a, &out->buf, p->buf, p->n_buf, sizeof *p->buf) &&
+    return order && copy(a, &out->buf, p->buf, p->n_buf, sizeof *p->buf) &&
            copy(a, &out->scratch, p->scratch, p->n_layer, sizeof *p->scratch) &&
            copy(a, &out->box, p->box, p->n_box, sizeof *p->box) &&
            copy(a, &out->load, p->load, p->n_load, sizeof *p->load) &&

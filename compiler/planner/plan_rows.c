@@ -89,15 +89,32 @@ static int64_t need_of(const struct work *w, const struct cascade *c,
     return end < 0 ? 0 : (int64_t)size_min((uint64_t)end, layer->rows);
 }
 
+/* The first of a buffer's readers that comes after layer y. */
+static uint32_t reader_after(const struct work *w, uint32_t buf, uint32_t y)
+{
+    uint32_t lo = w->reader_at[buf];
+    uint32_t hi = w->reader_at[buf + 1];
+    while (lo < hi) {
+        const uint32_t mid = lo + (hi - lo) / 2;
+        if (w->reader[mid].layer > y) {
+            hi = mid;
+        } else {
+            lo = mid + 1;
+        }
+    }
+    return lo;
+}
+
 /* Rows of y per iteration, from its first reader in the cascade; 0 when that
  * is no whole number. Without reader it spreads over the iterations. */
 static int64_t rate_of(const struct work *w, const struct cascade *c,
                        uint32_t y)
 {
     const uint32_t buf = w->l->layer[y].out.buf;
-    for (uint32_t i = w->reader_at[buf]; i < w->reader_at[buf + 1]; i++) {
-        const struct buf_read *const x = &w->reader[i];
-        if (x->layer > y && x->layer < c->hi) {
+    const uint32_t first = reader_after(w, buf, y);
+    if (first < w->reader_at[buf + 1]) {
+        const struct buf_read *const x = &w->reader[first];
+        if (x->layer < c->hi) {
             const int64_t n = c->a[x->layer] * x->o->map.num;
             return n % x->o->map.den == 0 ? n / x->o->map.den : 0;
         }
@@ -114,11 +131,11 @@ bool cascade_extend(const struct work *w, struct cascade *c)
     const uint32_t y = c->lo - 1;
     const struct layer *const layer = &w->l->layer[y];
     const uint32_t buf = layer->out.buf;
-    const uint32_t end = w->reader_at[buf + 1];
-    for (uint32_t i = w->reader_at[buf]; i < end; i++) {
-        const struct buf_read *const x = &w->reader[i];
-        if (x->layer > y && x->layer < c->hi &&
-            (!layer->out.by_row || !x->o->by_row || x->o->map.all)) {
+    const uint32_t begin = reader_after(w, buf, y);
+    uint32_t end = begin;
+    for (; end < w->reader_at[buf + 1] && w->reader[end].layer < c->hi; end++) {
+        const struct buf_read *const x = &w->reader[end];
+        if (!layer->out.by_row || !x->o->by_row || x->o->map.all) {
             return false;
         }
     }
@@ -129,11 +146,8 @@ bool cascade_extend(const struct work *w, struct cascade *c)
     /* All rows are done in the last iteration, those that a reader needs in
      * its own. */
     int64_t b = (int64_t)layer->rows - a * ((int64_t)c->n_iter - 1);
-    for (uint32_t i = w->reader_at[buf]; i < end; i++) {
+    for (uint32_t i = begin; i < end; i++) {
         const struct buf_read *const x = &w->reader[i];
-        if (x->layer <= y || x->layer >= c->hi) {
-            continue;
-        }
         /* Where it reads as many rows per iteration, it is the first box that
          * needs most: later ones only are cut to the image. */
         const bool is_even =
@@ -269,6 +283,9 @@ static void try_pair(const struct work *w, const struct cascade *c,
 {
     const int64_t x = (int64_t)w->full[over];
     const int64_t y = (int64_t)w->full[under];
+    if (size_min(w->full[over], w->full[under]) <= best->saved) {
+        return; /* one inside the other is the most */
+    }
     int64_t off = x <= y ? 0 : y - x;
     const int64_t least = least_off(w, c, over, under);
     off = least > off ? least : off;
@@ -281,17 +298,40 @@ static void try_pair(const struct work *w, const struct cascade *c,
     }
 }
 
+/* Adds a buffer to a list in ascending order, which has room. */
+static void insert(uint32_t *list, uint32_t *n, uint32_t ix)
+{
+    uint32_t i = (*n)++;
+    for (; i > 0 && list[i - 1] > ix; i--) {
+        list[i] = list[i - 1];
+    }
+    list[i] = ix;
+}
+
 bool cascade_overlay(const struct work *w, const struct cascade *c,
                      struct overlay *best)
 {
+    uint32_t over[MAX_CASCADE * (LAYER_MAX_IN + 1)];
+    uint32_t under[MAX_CASCADE];
+    uint32_t n_over = 0;
+    uint32_t n_under = 0;
     best->saved = 0;
-    for (uint32_t i = w->over_at[c->lo]; i < w->over_at[c->lo + 1]; i++) {
-        const struct buffer *const over = &w->l->buf[w->over[i]];
-        for (uint32_t k = w->under_at[c->hi]; k < w->under_at[c->hi + 1]; k++) {
-            const struct buffer *const under = &w->l->buf[w->under[k]];
-            if (over->last < c->hi && under->first >= c->lo &&
-                !(over->is_input && under->is_output)) {
-                try_pair(w, c, w->over[i], w->under[k], best);
+    for (uint32_t y = c->lo; y < c->hi; y++) {
+        for (uint32_t i = w->over_at[y]; i < w->over_at[y + 1]; i++) {
+            const struct run *const r = &w->over_run[w->over[i]];
+            if (c->lo >= r->first && c->lo < r->end) {
+                insert(over, &n_over, w->over[i]);
+            }
+        }
+        if (w->under[y] != UINT32_MAX && w->l->buf[w->under[y]].last >= c->hi) {
+            insert(under, &n_under, w->under[y]);
+        }
+    }
+    for (uint32_t i = 0; i < n_over; i++) {
+        for (uint32_t k = 0; k < n_under; k++) {
+            if (!(w->l->buf[over[i]].is_input &&
+                  w->l->buf[under[k]].is_output)) {
+                try_pair(w, c, over[i], under[k], best);
             }
         }
     }

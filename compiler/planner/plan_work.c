@@ -9,16 +9,9 @@
 static const uint32_t stripes[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};
 
 enum {
-    MAX_CASCADE = 64, /* layers */
     SMALL_LAYERS = 32,
     SMALL_CHUNKS = 64,
     LEAD_ROWS = 48 /* of the last layer: about the halo of a long cascade */
-};
-
-/* Layers [first, end). */
-struct run {
-    uint32_t first;
-    uint32_t end;
 };
 
 /* ---- who writes and reads a buffer ---- */
@@ -27,6 +20,7 @@ static bool index_buffers(struct work *w)
 {
     const struct layers *const l = w->l;
     struct arena *const a = w->cx->scratch;
+    struct layer_uses uses;
     uint64_t n_use = 0;
     for (uint32_t y = 0; y < l->n_layer; y++) {
         n_use += layer_n_read(&l->layer[y]);
@@ -37,7 +31,7 @@ static bool index_buffers(struct work *w)
     w->reader = arena_new(a, struct buf_read, n_use);
     w->reader_at = arena_new(a, uint32_t, (uint64_t)l->n_buf + 1);
     if (!w->full || !w->writer || !w->writer_at || !w->reader ||
-        !w->reader_at) {
+        !w->reader_at || !layers_uses(l, a, &uses)) {
         return false;
     }
     uint32_t n_writer = 0;
@@ -48,7 +42,8 @@ static bool index_buffers(struct work *w)
         w->io_bytes += x->is_input || x->is_output ? w->full[b] : 0;
         w->writer_at[b] = n_writer;
         w->reader_at[b] = n_reader;
-        for (uint32_t y = x->first; y < l->n_layer && y <= x->last; y++) {
+        for (uint32_t k = uses.at[b]; k < uses.at[b + 1]; k++) {
+            const uint32_t y = uses.layer[k];
             const struct layer *const layer = &l->layer[y];
             if (layer->out.buf == b) {
                 w->writer[n_writer++] = y;
@@ -95,45 +90,45 @@ static struct run over_of(const struct work *w, uint32_t b)
     return r;
 }
 
-/* The same under others. */
-static struct run under_of(const struct work *w, uint32_t b)
+/* Whether it may be under others. */
+static bool is_under(const struct work *w, uint32_t b)
 {
     const struct buffer *const x = &w->l->buf[b];
-    const uint32_t last = x->last < w->l->n_layer ? x->last : w->l->n_layer;
-    const bool is_born = w->writer_at[b] < w->writer_at[b + 1] && !x->is_input;
-    return is_born && !x->whole ? (struct run){x->first + 1, last + 1}
-                                : (struct run){0, 0};
+    return w->writer_at[b] < w->writer_at[b + 1] && !x->is_input && !x->whole;
 }
 
-/* Lists buffers by layers of their runs. */
-static bool list_runs(const struct work *w,
-                      struct run (*of)(const struct work *, uint32_t),
-                      uint32_t **list, uint32_t **at)
+/* Lists those of each kind by the layer that a cascade with the pair has. */
+static bool list_overlays(struct work *w)
 {
     const uint32_t n = w->l->n_layer;
     struct arena *const a = w->cx->scratch;
-    *at = arena_new(a, uint32_t, (uint64_t)n + 2);
-    if (!*at) {
+    w->over_run = arena_new(a, struct run, w->l->n_buf);
+    w->over = arena_new(a, uint32_t, w->l->n_buf);
+    w->over_at = arena_new(a, uint32_t, (uint64_t)n + 2);
+    w->under = arena_new(a, uint32_t, n);
+    if (!w->over_run || !w->over || !w->over_at || !w->under) {
         return false;
     }
+    for (uint32_t y = 0; y < n; y++) {
+        w->under[y] = UINT32_MAX;
+    }
     for (uint32_t b = 0; b < w->l->n_buf; b++) {
-        const struct run r = of(w, b);
-        for (uint32_t i = r.first; i < r.end; i++) {
-            (*at)[i + 1]++;
+        const struct buffer *const x = &w->l->buf[b];
+        w->over_run[b] = over_of(w, b);
+        if (w->over_run[b].first < w->over_run[b].end && x->last < n) {
+            w->over_at[x->last + 2]++;
+        }
+        if (x->first < n && is_under(w, b)) {
+            w->under[x->first] = b;
         }
     }
-    for (uint32_t i = 0; i <= n; i++) {
-        (*at)[i + 1] += (*at)[i];
-    }
-    *list = arena_new(a, uint32_t, (*at)[n + 1]);
-    uint32_t *const next = arena_new(a, uint32_t, (uint64_t)n + 1);
-    if (!*list || !next) {
-        return false;
+    for (uint32_t i = 2; i <= n + 1; i++) {
+        w->over_at[i] += w->over_at[i - 1];
     }
     for (uint32_t b = 0; b < w->l->n_buf; b++) {
-        const struct run r = of(w, b);
-        for (uint32_t i = r.first; i < r.end; i++) {
-            (*list)[(*at)[i] + next[i]++] = b;
+        const struct buffer *const x = &w->l->buf[b];
+        if (w->over_run[b].first < w->over_run[b].end && x->last < n) {
+            w->over[w->over_at[x->last + 1]++] = b;
         }
     }
     return true;
@@ -141,18 +136,25 @@ static bool list_runs(const struct work *w,
 
 /* ---- segments ---- */
 
-static bool is_live(const struct buffer *b, uint32_t y)
+static bool sum_live(struct work *w)
 {
-    return (b->is_input || b->first <= y) && b->last >= y;
-}
-
-static uint64_t live_bytes(const struct work *w, uint32_t y)
-{
-    uint64_t sum = 0;
-    for (uint32_t b = 0; b < w->l->n_buf; b++) {
-        sum += is_live(&w->l->buf[b], y) ? w->full[b] : 0;
+    const uint32_t n = w->l->n_layer;
+    w->live = arena_new(w->cx->scratch, uint64_t, (uint64_t)n + 1);
+    if (!w->live) {
+        return false;
     }
-    return sum;
+    /* What is born at a layer, less what is dead there: modulo 2^64. */
+    for (uint32_t b = 0; b < w->l->n_buf; b++) {
+        const struct buffer *const x = &w->l->buf[b];
+        w->live[x->is_input ? 0 : x->first] += w->full[b];
+        if (x->last < n) {
+            w->live[x->last + 1] -= w->full[b];
+        }
+    }
+    for (uint32_t y = 1; y < n; y++) {
+        w->live[y] += w->live[y - 1];
+    }
+    return true;
 }
 
 uint64_t work_scratch(const struct work *w, uint32_t y, uint64_t rows,
@@ -432,7 +434,7 @@ static bool add_cascades(struct work *w, uint32_t hi, uint32_t stripe,
     }
     struct growing g = {
         .s = {.hi = hi, .stripe = stripe, .lead = lead},
-        .buffers = live_bytes(w, hi - 1),
+        .buffers = w->live[hi - 1],
     };
     join_buffers(w, c, &g.buffers, &g.reread_ns);
     uint32_t idle = c->n_iter;
@@ -521,9 +523,9 @@ static bool list_segments(struct work *w)
         return false;
     }
     for (uint32_t y = 0; y < n; y++) {
-        w->solo[y] = live_bytes(w, y) +
-                     work_scratch(w, y, w->l->layer[y].rows, UINT64_MAX) *
-                         w->k->n_thread;
+        w->solo[y] =
+            w->live[y] + work_scratch(w, y, w->l->layer[y].rows, UINT64_MAX) *
+                             w->k->n_thread;
     }
     for (uint32_t hi = 1; hi <= n; hi++) {
         const uint32_t y = hi - 1;
@@ -629,7 +631,6 @@ bool work_make(struct work *w)
         w->before_ns[y + 1] = w->before_ns[y] + ns;
     }
     w->all_ns = w->before_ns[w->l->n_layer];
-    return index_buffers(w) && list_runs(w, over_of, &w->over, &w->over_at) &&
-           list_runs(w, under_of, &w->under, &w->under_at) && list_cuts(w) &&
-           list_segments(w);
+    return index_buffers(w) && sum_live(w) && list_overlays(w) &&
+           list_cuts(w) && list_segments(w);
 }

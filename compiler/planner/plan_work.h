@@ -60,6 +60,14 @@ struct slice {
     uint64_t load_ns;
 };
 
+enum { MAX_CASCADE = 64 }; /* layers */
+
+/* Layers [first, end). */
+struct run {
+    uint32_t first;
+    uint32_t end;
+};
+
 /* The model, seen by the planner; fixed for all budgets. */
 struct work {
     const struct layers *l;
@@ -76,14 +84,15 @@ struct work {
     uint32_t *writer_at;
     struct buf_read *reader; /* ascending */
     uint32_t *reader_at;
-    /* Buffers that a cascade from layer i on may have over others: held in
-     * full by then, all readers to come, whose rows go through it; and those
-     * that one which ends before layer i may have under them, if they are born
-     * in it: needed from layer i on. */
+    /* Per buffer: a cascade from one of these layers on may have it over
+     * others: held in full by then, all readers to come, whose rows go through
+     * it. Those that may be, by the layer that reads them last; and per layer
+     * the buffer born there that may be under another; UINT32_MAX: none. */
+    struct run *over_run;
     uint32_t *over;
     uint32_t *over_at; /* per layer, and the end twice */
     uint32_t *under;
-    uint32_t *under_at;
+    uint64_t *live;    /* per layer: bytes of what is live while it runs */
     uint64_t io_bytes; /* inputs and outputs: live while idle */
     uint64_t *solo;    /* per layer: bytes while it runs alone, with all the
                           scratch that is of use */

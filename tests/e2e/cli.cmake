@@ -8,3 +8,5 @@ flexc_test(profile COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/cli/profile.sh
     $<TARGET_FILE:flexc> $<TARGET_FILE:flexzoo>)
 flexc_test(weights COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/cli/weights.sh
     $<TARGET_FILE:flexc> $<TARGET_FILE:flexrun> $<TARGET_FILE:flexzoo>)
+flexc_test(wide COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/wide.sh
+    $<TARGET_FILE:flexc> ${ONNX_PROTO_DIR})

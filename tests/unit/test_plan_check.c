@@ -70,6 +70,14 @@ static bool make_plans(struct net *n, struct plan_set *s)
     return ok;
 }
 
+static uint32_t boundary_id(const struct net *n, const struct plan *p,
+                            const struct plan_boundary *b)
+{
+    const uint32_t *const order = plan_buf_order(p, &n->f->keep);
+    assert_non_null(order);
+    return plan_boundary_id(&n->l, p, order, b);
+}
+
 static bool is_accepted(const struct net *n, const struct plan *p)
 {
     struct fixture *const f = n->f;
@@ -210,7 +218,7 @@ static void plan_check__refuses_a_smaller_ring(void **state)
             n_rolling += p.buf[b].ring < n.l.buf[b].rows;
             p.buf[b].ring--;
             for (uint32_t k = 0; k < p.n_boundary; k++) {
-                p.boundary[k].id = plan_boundary_id(&n.l, &p, &p.boundary[k]);
+                p.boundary[k].id = boundary_id(&n, &p, &p.boundary[k]);
             }
             assert_false(is_accepted(&n, &p));
             p.buf[b].ring++;
@@ -558,7 +566,7 @@ static void plan_check__refuses_wrong_boundaries(void **state)
             *e = old;
             e->lo++;
             e->hi++;
-            e->id = plan_boundary_id(&n.l, &p, e);
+            e->id = boundary_id(&n, &p, e);
             assert_false(is_accepted(&n, &p));
             *e = old;
             /* A load later than the first that is still used. */
@@ -602,7 +610,7 @@ static void plan_check__refuses_one_id_for_two_states(void **state)
         p->buf[b].addr += b == out ? 0 : size_div_up(room, 64) * 64;
     }
     for (uint32_t k = 0; k < p->n_boundary; k++) {
-        p->boundary[k].id = plan_boundary_id(&n.l, p, &p->boundary[k]);
+        p->boundary[k].id = boundary_id(&n, p, &p->boundary[k]);
     }
     assert_true(p->boundary[0].id != two[0].boundary[0].id);
     diag_init(&f->diag);
@@ -705,7 +713,7 @@ static void plan_check__never_accepts_what_reads_wrong_data(void **state)
         break_plan(&n, &p, &seed);
         p.budget = UINT64_MAX;
         for (uint32_t k = 0; k < p.n_boundary; k++) {
-            p.boundary[k].id = plan_boundary_id(&n.l, &p, &p.boundary[k]);
+            p.boundary[k].id = boundary_id(&n, &p, &p.boundary[k]);
         }
         if (is_accepted(&n, &p)) {
             const char *why = NULL;
