@@ -14,6 +14,7 @@
 #include "kernels/catalogue.h"
 
 enum { ZSTD_LEVEL = 9, BLOB_ALIGN = FLX_PANEL_ALIGN };
+enum { SMALL_LAYER = 16 << 10 }; /* bytes of weights */
 
 /* A layer's chunks in the blob. Layers of later entries whose chunks have the
  * same bytes share them. */
@@ -23,7 +24,8 @@ struct home {
     uint32_t number; /* of the first chunk, among all of the blob */
     uint32_t taken;  /* the last entry that has it: a layer takes one alone */
     uint32_t n_entry;
-    uint8_t digest[SHA256_BYTES]; /* of several entries only */
+    bool has_digest;
+    uint8_t digest[SHA256_BYTES]; /* of several entries, and of likely twins */
 };
 
 /* What packing needs besides its inputs. */
@@ -34,6 +36,7 @@ struct pack {
     struct blob_out *out;
     struct cx *cx;
     struct home *home;
+    uint32_t *first_crc; /* of each home's first chunk as stored */
     uint32_t n_home;
     uint32_t **home_of; /* of each entry's layers */
     uint32_t n_stored;  /* chunks of the blob so far */
@@ -97,12 +100,13 @@ static bool pack_chunk(struct pack *p, uint32_t e, const struct chunk *k)
                      k->n_panel, p->raw, p->cx);
 }
 
-static bool write_chunk(struct pack *p, uint32_t e, struct chunk *k)
+/* Makes the chunk's bytes, at *src until the next one is made. */
+static bool make_chunk(struct pack *p, uint32_t e, struct chunk *k,
+                       const uint8_t **out)
 {
     if (!pack_chunk(p, e, k)) {
         return false;
     }
-    sha256_add(&p->id, p->raw, k->raw_bytes);
     const uint8_t *src = p->raw;
     k->codec = CODEC_RAW;
     k->stored_bytes = k->raw_bytes;
@@ -115,9 +119,21 @@ static bool write_chunk(struct pack *p, uint32_t e, struct chunk *k)
             src = p->packed;
         }
     }
-    k->blob_off = p->at;
     k->crc = crc32c(0, src, k->stored_bytes);
+    *out = src;
+    return true;
+}
+
+/* Of bytes that are made, at src, unless that is NULL. */
+static bool write_chunk(struct pack *p, uint32_t e, struct chunk *k,
+                        const uint8_t *src)
+{
     uint64_t padded = 0;
+    if (!src && !make_chunk(p, e, k, &src)) {
+        return false;
+    }
+    sha256_add(&p->id, p->raw, k->raw_bytes);
+    k->blob_off = p->at;
     if (!size_align(&padded, k->stored_bytes, BLOB_ALIGN) ||
         !emit(p->out, src, k->stored_bytes) ||
         !emit_zeros(p->out, padded - k->stored_bytes)) {
@@ -128,7 +144,7 @@ static bool write_chunk(struct pack *p, uint32_t e, struct chunk *k)
     return true;
 }
 
-/* ---- chunks that entries share ---- */
+/* ---- bytes that layers share ---- */
 
 /* Of all that makes a layer's chunks what they are: their bytes, how they are
  * cut, and whether they may be compressed. */
@@ -169,39 +185,108 @@ static uint32_t find_home(const struct pack *p, uint32_t e,
     return i;
 }
 
-/* Puts the layer where an equal one is, or writes it. */
-static bool house_layer(struct pack *p, uint32_t e, uint32_t layer)
+/* *ix: a home whose layer has the same bytes, as copies of a loop's body have;
+ * n_home if there is none. Likely ones are told by the first chunk, then all
+ * are compared. *src: the first chunk's bytes, or NULL when they are gone. */
+static bool find_twin(struct pack *p, uint32_t e, uint32_t layer,
+                      struct home *own, uint32_t *ix, const uint8_t **src)
 {
     struct chunks *const c = p->entry[e].chunks;
     const struct lattice *const t = &c->lattice[layer];
-    struct home own = {.entry = e, .layer = layer, .number = p->n_stored};
-    if (p->n > 1 && !digest_layer(p, e, layer, own.digest)) {
+    struct chunk *const first = &c->chunk[t->chunk0];
+    /* Where a request costs more than the bytes, small layers stay together. */
+    const uint64_t least =
+        p->opt->target->cls == CLASS_HOSTED ? SMALL_LAYER : 0;
+    *ix = p->n_home;
+    if (!make_chunk(p, e, first, src)) {
+        return false;
+    }
+    p->first_crc[p->n_home] = first->crc;
+    for (uint32_t i = 0; i < p->n_home; i++) {
+        struct home *const h = &p->home[i];
+        const struct chunks *const of = p->entry[h->entry].chunks;
+        const struct lattice *const u = &of->lattice[h->layer];
+        if (p->first_crc[i] != first->crc || u->n_chunk != t->n_chunk ||
+            first->raw_bytes != of->chunk[u->chunk0].raw_bytes ||
+            (t->n_chunk == 1 && first->raw_bytes <= least)) {
+            continue;
+        }
+        *src = NULL;
+        if ((!own->has_digest && !digest_layer(p, e, layer, own->digest)) ||
+            (!h->has_digest &&
+             !digest_layer(p, h->entry, h->layer, h->digest))) {
+            return false;
+        }
+        own->has_digest = true;
+        h->has_digest = true;
+        if (memcmp(own->digest, h->digest, SHA256_BYTES) == 0) {
+            *ix = i;
+            return true;
+        }
+    }
+    return true;
+}
+
+/* The layer's chunks are stored where those of home h are. */
+static void share_bytes(struct pack *p, const struct home *h, uint32_t e,
+                        uint32_t layer, const uint8_t digest[SHA256_BYTES])
+{
+    struct chunks *const c = p->entry[e].chunks;
+    const struct lattice *const t = &c->lattice[layer];
+    const struct chunks *const from = p->entry[h->entry].chunks;
+    const struct chunk *const k = &from->chunk[from->lattice[h->layer].chunk0];
+    for (uint32_t i = 0; i < t->n_chunk; i++) {
+        struct chunk *const to = &c->chunk[t->chunk0 + i];
+        to->blob_off = k[i].blob_off;
+        to->stored_bytes = k[i].stored_bytes;
+        to->crc = k[i].crc;
+        to->codec = k[i].codec;
+    }
+    sha256_add(&p->id, digest, SHA256_BYTES);
+}
+
+/* A home of the layer's own: its bytes are a twin's, or are written. */
+static bool new_home(struct pack *p, uint32_t e, uint32_t layer,
+                     struct home *own)
+{
+    struct chunks *const c = p->entry[e].chunks;
+    const struct lattice *const t = &c->lattice[layer];
+    const uint8_t *src;
+    uint32_t twin;
+    if (!find_twin(p, e, layer, own, &twin, &src)) {
+        return false;
+    }
+    if (twin < p->n_home) {
+        share_bytes(p, &p->home[twin], e, layer, own->digest);
+        p->n_stored += t->n_chunk;
+    }
+    for (uint32_t i = 0; twin == p->n_home && i < t->n_chunk; i++) {
+        if (!write_chunk(p, e, &c->chunk[t->chunk0 + i], i ? NULL : src)) {
+            return false;
+        }
+    }
+    p->home[p->n_home++] = *own;
+    return true;
+}
+
+/* Puts the layer where an equal one is, or writes it. */
+static bool house_layer(struct pack *p, uint32_t e, uint32_t layer)
+{
+    struct home own = {.entry = e,
+                       .layer = layer,
+                       .number = p->n_stored,
+                       .has_digest = p->n > 1};
+    if (own.has_digest && !digest_layer(p, e, layer, own.digest)) {
         return false;
     }
     const uint32_t ix = e == 0 ? p->n_home : find_home(p, e, own.digest);
     p->home_of[e][layer] = ix;
-    struct home *const h = &p->home[ix];
-    if (ix == p->n_home) {
-        *h = own;
-        p->n_home++;
-        for (uint32_t i = 0; i < t->n_chunk; i++) {
-            if (!write_chunk(p, e, &c->chunk[t->chunk0 + i])) {
-                return false;
-            }
-        }
-    } else {
-        const struct chunks *const from = p->entry[h->entry].chunks;
-        const struct chunk *const k =
-            &from->chunk[from->lattice[h->layer].chunk0];
-        for (uint32_t i = 0; i < t->n_chunk; i++) {
-            struct chunk *const to = &c->chunk[t->chunk0 + i];
-            to->blob_off = k[i].blob_off;
-            to->stored_bytes = k[i].stored_bytes;
-            to->crc = k[i].crc;
-            to->codec = k[i].codec;
-        }
-        sha256_add(&p->id, own.digest, sizeof own.digest);
+    if (ix < p->n_home) {
+        share_bytes(p, &p->home[ix], e, layer, own.digest);
+    } else if (!new_home(p, e, layer, &own)) {
+        return false;
     }
+    struct home *const h = &p->home[ix];
     h->taken = e;
     h->n_entry++;
     return true;
@@ -214,7 +299,6 @@ static bool house_layer(struct pack *p, uint32_t e, uint32_t layer)
  * byte of weights: their loads are the hardest to hide behind arithmetic. Then
  * those that some entries do not have, which are gaps there. Tables come last:
  * runs load single entries of them. Ties keep the order of the blob. */
-enum { SMALL_LAYER = 16 << 10 }; /* bytes of weights */
 
 struct rank {
     uint64_t macs;
@@ -465,8 +549,9 @@ static bool make_room(struct pack *p)
     /* Half is what zstd makes of float weights at the very best. */
     const bool try_zstd = zstd_pays(p->opt, largest, largest / 2);
     p->home = arena_new(a, struct home, n_layer);
+    p->first_crc = arena_new(a, uint32_t, n_layer);
     p->raw = arena_alloc(a, largest, FLX_PANEL_ALIGN);
-    if (!p->home_of || !p->home || !p->raw) {
+    if (!p->home_of || !p->home || !p->first_crc || !p->raw) {
         return false;
     }
     if (!try_zstd) {

@@ -1,0 +1,1 @@
+flexc_unit_test(blob_write LIBS flexc_weights flexc_kernels flexc_test_onnx)
