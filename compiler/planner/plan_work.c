@@ -232,9 +232,7 @@ static void measure_cut(const struct work *w, uint32_t y, struct cut *x)
     for (uint32_t i = t->chunk0; i < t->chunk0 + t->n_chunk; i++) {
         bytes += w->c->chunk[i].raw_bytes;
     }
-    x->reread_ns = is_near(w, bytes)
-                       ? 0
-                       : (n - 1) * (bytes * 1000 / w->d->speed[SPEED_WEIGHTS]);
+    x->reread_ns = (n - 1) * (bytes * 1000 / w->d->speed[SPEED_WEIGHTS]);
     const uint64_t most = size_max(x->rows, x->first);
     x->longest_ns = box_ns(w, y, size_min(most, all));
 }
